@@ -1,0 +1,187 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"sort"
+)
+
+// Tyler's own tables have the names of ours and fewer columns. They are put
+// aside, ours are made, and what they hold is copied: so an adopted database
+// has the same tables, indexes and constraints as a new one.
+const (
+	tylerThreads  = "tyler_threads"
+	tylerMessages = "tyler_messages"
+)
+
+// setTylerAside renames the tables of Tyler, if there are any.
+func setTylerAside(ctx context.Context, s session) error {
+	for from, to := range map[string]string{"threads": tylerThreads, "messages": tylerMessages} {
+		there, err := tableExists(ctx, s, from)
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		if _, err := s.exec(ctx, `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tableExists(ctx context.Context, s session, name string) (bool, error) {
+	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`
+	if s.db.dialect.driver == PostgreSQL {
+		query = `SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?`
+	}
+	var n int
+	_, err := s.row(ctx, &n, query, name)
+	return n > 0, err
+}
+
+// adoptPage is how many threads are copied at a time.
+const adoptPage = 200
+
+// adoptTyler copies what Tyler has written and drops its tables.
+func adoptTyler(ctx context.Context, s session) error {
+	threads, err := tableExists(ctx, s, tylerThreads)
+	if err != nil {
+		return err
+	}
+	messages, err := tableExists(ctx, s, tylerMessages)
+	if err != nil || !threads && !messages {
+		return err
+	}
+	if !threads || !messages {
+		return fmt.Errorf("the database has only one of Tyler's tables threads and messages")
+	}
+	for after := ""; ; {
+		ids, err := adoptThreads(ctx, s, after)
+		if err != nil {
+			return fmt.Errorf("adopt Tyler's threads: %w", err)
+		}
+		if len(ids) == 0 {
+			break
+		}
+		if err := adoptMessages(ctx, s, ids); err != nil {
+			return fmt.Errorf("adopt Tyler's messages: %w", err)
+		}
+		after = ids[len(ids)-1]
+	}
+	if _, err := s.exec(ctx, `UPDATE threads SET
+			last_sequence = COALESCE((SELECT max(m.sequence) FROM messages m WHERE m.thread_id = threads.id), 0),
+			system_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'system'),
+			user_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'user'),
+			assistant_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'assistant'),
+			tool_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'tool')`); err != nil {
+		return err
+	}
+	for _, table := range []string{tylerMessages, tylerThreads} {
+		if _, err := s.exec(ctx, `DROP TABLE `+table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptThreads copies a page of threads and returns their ids, as bytes in order.
+func adoptThreads(ctx context.Context, s session, after string) ([]string, error) {
+	// A cast takes the value out of the hands of the driver, which would read SQLite's declared types.
+	collate := ""
+	if s.db.dialect.driver == PostgreSQL {
+		collate = ` COLLATE "C"`
+	}
+	var rows []threadRow
+	if err := s.rows(ctx, &rows, `SELECT t.id, t.title, CAST(t.attributes AS text) AS attributes, CAST(t.source AS text) AS source,
+			COALESCE(t.created_at, t.updated_at, CURRENT_TIMESTAMP) AS created_at, COALESCE(t.updated_at, t.created_at, CURRENT_TIMESTAMP) AS updated_at
+		FROM `+tylerThreads+` t WHERE t.id`+collate+` > ? ORDER BY t.id`+collate+` LIMIT ?`, after, adoptPage); err != nil {
+		return nil, err
+	}
+	threads, err := threadsOf(rows)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(threads))
+	var values [][]any
+	var properties [][]string
+	for i, t := range threads {
+		ids[i] = t.ID
+		at := s.db.dialect.formatTime
+		values = append(values, []any{t.ID, t.Title, t.Attributes, t.Source.null(), at(t.CreatedAt), at(t.UpdatedAt)})
+		present, err := t.properties()
+		if err != nil {
+			return nil, fmt.Errorf("thread %q: %w", t.ID, err)
+		}
+		for _, p := range present {
+			properties = append(properties, []string{t.ID, p.Key, p.Value})
+		}
+	}
+	if _, err := s.exec(ctx, `INSERT INTO threads (id, title, attributes, source, created_at, updated_at)
+		SELECT v.value ->> 0, v.value ->> 1, CAST(v.value ->> 2 AS {json}), CAST(v.value ->> 3 AS {json}),
+			CAST(v.value ->> 4 AS {time}), CAST(v.value ->> 5 AS {time}) FROM {rows} AS v`, bind(values)); err != nil {
+		return nil, err
+	}
+	return ids, insertProperties(ctx, s, properties)
+}
+
+// adoptMessages copies the messages of some threads.
+func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
+	messages, err := messagesFrom(ctx, s, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
+			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes, COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
+			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments, CAST(m.metrics AS text) AS metrics
+		FROM `+tylerMessages+` m WHERE m.thread_id IN (SELECT value FROM {list})`, bind(threadIDs))
+	if err != nil {
+		return err
+	}
+	byThread := map[string][]*Message{}
+	for _, m := range messages {
+		if m.metrics == "" {
+			m.metrics = emptyMetrics
+		}
+		byThread[m.ThreadID] = append(byThread[m.ThreadID], m)
+	}
+	for _, id := range threadIDs {
+		place(byThread[id])
+		if err := insert(ctx, s, id, byThread[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place gives Tyler's messages their places. Their sequences stay, unless they
+// could not be ours (two messages on one, or a system message not on 0): then
+// the thread is numbered anew in the same order.
+func place(messages []*Message) {
+	sort.Slice(messages, func(i, j int) bool {
+		a, b := messages[i], messages[j]
+		if x, y := a.Role == RoleSystem, b.Role == RoleSystem; x != y {
+			return x
+		}
+		if a.Sequence != b.Sequence {
+			return a.Sequence < b.Sequence
+		}
+		if !a.Timestamp.Equal(b.Timestamp) {
+			return a.Timestamp.Before(b.Timestamp)
+		}
+		return a.ID < b.ID
+	})
+	valid, last, system := true, 0, 0
+	for _, m := range messages {
+		if m.Role == RoleSystem {
+			system++
+			m.place(system)
+			continue
+		}
+		valid = valid && m.Sequence > last
+		last = m.Sequence
+	}
+	if valid {
+		return
+	}
+	for i, m := range messages[system:] {
+		m.place(i + 1)
+	}
+}

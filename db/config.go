@@ -1,0 +1,337 @@
+package db
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Driver names a kind of database.
+type Driver string
+
+const (
+	PostgreSQL Driver = "postgres"
+	SQLite     Driver = "sqlite"
+)
+
+// Memory is the path of a SQLite database that lives in memory and ends with the process.
+const Memory = ":memory:"
+
+// Options say which database to open, and how. [ParseOptions] fills them from
+// the environment; the pool fields of a literal Options must be set.
+type Options struct {
+	Driver Driver
+	// Path is SQLite's file, or [Memory].
+	Path string
+	// Postgres holds lib/pq connection parameters: host, port, user, password, dbname, sslmode, ...
+	Postgres map[string]string
+	// PoolSize is how many connections are kept open. On SQLite the pool is the
+	// readers', beside one writer.
+	PoolSize int
+	// MaxOverflow is how many connections beyond PoolSize may be opened under load.
+	MaxOverflow int
+	// PoolTimeout is how long a request waits for a connection before it fails with Unavailable.
+	PoolTimeout time.Duration
+	// PoolRecycle is a connection's life; 0 is for ever.
+	PoolRecycle time.Duration
+	// Echo logs every SQL statement, without its values.
+	Echo bool
+}
+
+// settings are the environment variables of the database.
+type settings struct {
+	URL         string `env:"DATABASE_URL"`
+	PoolSize    int    `env:"TYLER_DB_POOL_SIZE" envDefault:"5"`
+	MaxOverflow int    `env:"TYLER_DB_MAX_OVERFLOW" envDefault:"10"`
+	PoolTimeout int    `env:"TYLER_DB_POOL_TIMEOUT" envDefault:"30"`
+	PoolRecycle int    `env:"TYLER_DB_POOL_RECYCLE" envDefault:"300"`
+	Echo        bool   `env:"TYLER_DB_ECHO" envDefault:"false"`
+	Type        string `env:"TYLER_DB_TYPE"`
+	Host        string `env:"TYLER_DB_HOST"`
+	Port        string `env:"TYLER_DB_PORT"`
+	Name        string `env:"TYLER_DB_NAME"`
+	User        string `env:"TYLER_DB_USER"`
+	Password    string `env:"TYLER_DB_PASSWORD"`
+	Path        string `env:"TYLER_DB_PATH"`
+}
+
+// DefaultURL is the database when no setting names one.
+const DefaultURL = "sqlite:threads.db"
+
+// ParseOptions reads the database settings from environment. An empty variable
+// counts as unset. The error names the setting and never holds a password.
+func ParseOptions(environment map[string]string) (Options, error) {
+	var s settings
+	if err := ParseEnvironment(environment, &s); err != nil {
+		return Options{}, err
+	}
+	for _, v := range []struct {
+		name       string
+		value, min int
+	}{
+		{"TYLER_DB_POOL_SIZE", s.PoolSize, 1},
+		{"TYLER_DB_MAX_OVERFLOW", s.MaxOverflow, 0},
+		{"TYLER_DB_POOL_TIMEOUT", s.PoolTimeout, 1},
+		{"TYLER_DB_POOL_RECYCLE", s.PoolRecycle, -1},
+	} {
+		if v.value < v.min || v.value > maxSetting {
+			return Options{}, fmt.Errorf("%s must be %d to %d, not %d", v.name, v.min, maxSetting, v.value)
+		}
+	}
+	o, err := s.database()
+	if err != nil {
+		return Options{}, err
+	}
+	o.PoolSize, o.MaxOverflow, o.Echo = s.PoolSize, s.MaxOverflow, s.Echo
+	o.PoolTimeout = time.Duration(s.PoolTimeout) * time.Second
+	o.PoolRecycle = time.Duration(max(s.PoolRecycle, 0)) * time.Second // -1 is "never", as SQLAlchemy has it
+	return o, nil
+}
+
+// maxSetting bounds the numbers of the pool: as seconds they stay far from overflowing a duration.
+const maxSetting = 1_000_000
+
+// ParseEnvironment fills the tagged fields of to from environment, in which an
+// empty value counts as unset. The error is one line that names the variable.
+func ParseEnvironment(environment map[string]string, to any) error {
+	given := map[string]string{}
+	for k, v := range environment {
+		if v != "" {
+			given[k] = v
+		}
+	}
+	err := env.ParseWithOptions(to, env.Options{Environment: given})
+	if err == nil {
+		return nil
+	}
+	// The library's error quotes the field of the struct and Go's own words; say which variable instead.
+	fields, _ := env.GetFieldParams(to)
+	for _, f := range fields {
+		one := map[string]string{}
+		if v, ok := given[f.Key]; ok {
+			one[f.Key] = v
+		}
+		if env.ParseWithOptions(to, env.Options{Environment: one}) != nil {
+			return fmt.Errorf("%s has a bad value: %.60q", f.Key, given[f.Key])
+		}
+	}
+	return err
+}
+
+func (s settings) database() (Options, error) {
+	if s.URL != "" {
+		return ParseURL(s.URL)
+	}
+	need := func(names ...string) error {
+		for _, name := range names {
+			value := map[string]string{"HOST": s.Host, "PORT": s.Port, "NAME": s.Name, "USER": s.User, "PASSWORD": s.Password, "PATH": s.Path}[name]
+			if value == "" {
+				return fmt.Errorf("TYLER_DB_TYPE is %s, which also needs TYLER_DB_%s", s.Type, name)
+			}
+		}
+		return nil
+	}
+	switch s.Type {
+	case "":
+		return ParseURL(DefaultURL)
+	case "postgresql", "postgres":
+		if err := need("HOST", "PORT", "NAME", "USER", "PASSWORD"); err != nil {
+			return Options{}, err
+		}
+		if err := checkPort(s.Port); err != nil {
+			return Options{}, fmt.Errorf("TYLER_DB_PORT: %w", err)
+		}
+		return Options{Driver: PostgreSQL, Postgres: map[string]string{
+			"host": s.Host, "port": s.Port, "dbname": s.Name, "user": s.User, "password": s.Password, "sslmode": "prefer"}}, nil
+	case "sqlite":
+		if err := need("PATH"); err != nil {
+			return Options{}, err
+		}
+		return Options{Driver: SQLite, Path: s.Path}, nil
+	}
+	return Options{}, fmt.Errorf("TYLER_DB_TYPE must be postgresql, postgres or sqlite, not %.60q", s.Type)
+}
+
+// address is the part of a PostgreSQL URL after "//", read as SQLAlchemy reads
+// it: a password may hold any character but an at sign.
+var address = regexp.MustCompile(`^(?:([^:/@?]*)(?::([^@]*))?@)?((?:\[[^\]]*\]|[^/?:,\[\]])*(?::[^/?,]*)?(?:,[^/?]*)?)(?:/([^?]*))?(?:\?(.*))?$`)
+
+// ParseURL reads a database URL: postgres://, postgresql://, sqlite:path,
+// :memory:, and those of SQLAlchemy (postgresql+asyncpg://, sqlite+aiosqlite:///).
+// The error never holds the URL, since a password may be anywhere in a mistyped one.
+func ParseURL(raw string) (Options, error) {
+	if raw == Memory {
+		return Options{Driver: SQLite, Path: Memory}, nil
+	}
+	scheme, rest, found := strings.Cut(raw, ":")
+	if !found {
+		return Options{}, fmt.Errorf("DATABASE_URL must begin with postgres://, postgresql:// or sqlite:")
+	}
+	switch kind, driver, _ := strings.Cut(scheme, "+"); {
+	case kind == "sqlite" && (driver == "" || driver == "aiosqlite" || driver == "pysqlite"):
+		return parseSQLite(rest)
+	case (kind == "postgresql" || kind == "postgres") && (driver == "" || strings.HasPrefix(driver, "asyncpg") || strings.HasPrefix(driver, "psycopg")):
+		rest, found = strings.CutPrefix(rest, "//")
+		if !found {
+			return Options{}, fmt.Errorf("DATABASE_URL: %s: must be followed by //", scheme)
+		}
+		return parsePostgres(rest)
+	}
+	return Options{}, fmt.Errorf("DATABASE_URL must begin with postgres://, postgresql:// or sqlite:")
+}
+
+// parseSQLite reads what follows "sqlite:". After // it is SQLAlchemy's form,
+// where one more slash begins a relative path and two an absolute one.
+func parseSQLite(rest string) (Options, error) {
+	path, query, _ := strings.Cut(rest, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return Options{}, fmt.Errorf("DATABASE_URL: the part after ? cannot be read")
+	}
+	for name := range values {
+		// Settings of Python's driver that have no meaning here, and change nothing that is stored.
+		switch name {
+		case "timeout", "check_same_thread", "cached_statements", "isolation_level":
+		default:
+			return Options{}, fmt.Errorf("DATABASE_URL: unknown SQLite parameter %.40q", name)
+		}
+	}
+	if after, ok := strings.CutPrefix(path, "//"); ok {
+		if after == "" {
+			after = "/" + Memory // SQLAlchemy: no path is a database in memory
+		}
+		if path, ok = strings.CutPrefix(after, "/"); !ok {
+			return Options{}, fmt.Errorf("DATABASE_URL: sqlite:// takes no host; write sqlite:PATH, sqlite:///RELATIVE or sqlite:////ABSOLUTE")
+		}
+	}
+	if path == "" {
+		return Options{}, fmt.Errorf("DATABASE_URL: sqlite: must be followed by a path")
+	}
+	if strings.ContainsRune(path, 0) {
+		return Options{}, fmt.Errorf("DATABASE_URL: a path must not hold U+0000")
+	}
+	return Options{Driver: SQLite, Path: path}, nil
+}
+
+// parsePostgres reads what follows "postgresql://".
+func parsePostgres(rest string) (Options, error) {
+	m := address.FindStringSubmatch(rest)
+	if m == nil {
+		return Options{}, fmt.Errorf("DATABASE_URL must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+	}
+	p := map[string]string{"sslmode": "prefer"}
+	var hosts, ports []string
+	for _, h := range strings.Split(m[3], ",") {
+		host, port := h, ""
+		if i := strings.LastIndexByte(h, ':'); i > strings.LastIndexByte(h, ']') {
+			host, port = h[:i], h[i+1:]
+			if err := checkPort(port); err != nil {
+				return Options{}, fmt.Errorf("DATABASE_URL: %w", err)
+			}
+		}
+		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
+	}
+	for _, v := range []struct{ key, text string }{
+		{"user", m[1]}, {"password", m[2]}, {"host", strings.Join(hosts, ",")}, {"dbname", m[4]},
+	} {
+		text, err := url.PathUnescape(v.text)
+		if err != nil {
+			text = v.text // a percent sign of its own, as SQLAlchemy has it
+		}
+		if text != "" {
+			p[v.key] = text
+		}
+	}
+	if all := strings.Join(ports, ","); strings.Trim(all, ",") != "" {
+		p["port"] = all
+	}
+	values, err := url.ParseQuery(m[5])
+	if err != nil {
+		return Options{}, fmt.Errorf("DATABASE_URL: the part after ? cannot be read")
+	}
+	for _, name := range sortedKeys(values) {
+		value := values.Get(name)
+		switch name {
+		case "ssl": // asyncpg's name for sslmode
+			switch value {
+			case "true", "True", "1":
+				value = "require"
+			case "false", "False", "0":
+				value = "disable"
+			}
+			name = "sslmode"
+		case "prepared_statement_cache_size", "prepared_statement_name_func", "statement_cache_size", "command_timeout":
+			continue // asyncpg's own caches and timers
+		case "timeout": // asyncpg's name
+			name = "connect_timeout"
+		}
+		if name == "sslmode" {
+			switch value {
+			case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
+			default:
+				return Options{}, fmt.Errorf("DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, not %.40q", value)
+			}
+		}
+		p[name] = value
+	}
+	for _, v := range p {
+		if strings.ContainsRune(v, 0) {
+			return Options{}, fmt.Errorf("DATABASE_URL must not hold U+0000")
+		}
+	}
+	return Options{Driver: PostgreSQL, Postgres: p}, nil
+}
+
+func checkPort(port string) error {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("a port must be 1 to 65535, not %.40q", port)
+	}
+	return nil
+}
+
+// dsn returns lib/pq's keyword form of the parameters, with more of our own.
+func (o Options) dsn(more map[string]string) string {
+	all := map[string]string{}
+	for k, v := range more {
+		all[k] = v
+	}
+	for k, v := range o.Postgres {
+		all[k] = v
+	}
+	var b strings.Builder
+	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	for _, k := range sortedKeys(all) {
+		fmt.Fprintf(&b, "%s='%s' ", k, escape.Replace(all[k]))
+	}
+	return b.String()
+}
+
+// String says which database this is, without the password.
+func (o Options) String() string {
+	if o.Driver == SQLite {
+		return "SQLite " + o.Path
+	}
+	at := o.Postgres["host"]
+	if at == "" {
+		at = "localhost"
+	}
+	if p := o.Postgres["port"]; p != "" {
+		at += ":" + p
+	}
+	return "PostgreSQL " + at + "/" + o.Postgres["dbname"]
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

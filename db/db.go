@@ -1,0 +1,98 @@
+package db
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+)
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	dialect *dialect
+	options Options
+	writer  *sqlx.DB
+	reader  *sqlx.DB // the writer, unless SQLite has a file
+	queries sync.Map // query text as written -> as the dialect has it
+	log     *slog.Logger
+	now     func() time.Time
+	newID   func() string
+}
+
+// Hooks replace what a test or an instrument needs to see. Zero fields mean the real thing.
+type Hooks struct {
+	// Log receives the statement echo; by default slog's default logger.
+	Log *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+	// Connector wraps how connections are made, so that every statement can be seen.
+	Connector func(driver.Connector) driver.Connector
+}
+
+// Open returns the database of o without touching it; [DB.Migrate] makes it usable.
+func Open(o Options, h Hooks) (*DB, error) {
+	var d *dialect
+	switch o.Driver {
+	case PostgreSQL:
+		d = &postgres
+	case SQLite:
+		d = &sqlite3
+	default:
+		return nil, fmt.Errorf("unknown database driver %q", o.Driver)
+	}
+	c, err := d.open(o)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID}
+	if db.log == nil {
+		db.log = slog.Default()
+	}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	pool := func(c driver.Connector, size, overflow int) *sqlx.DB {
+		if h.Connector != nil {
+			c = h.Connector(c)
+		}
+		p := sql.OpenDB(c)
+		p.SetMaxOpenConns(size + overflow)
+		p.SetMaxIdleConns(size)
+		p.SetConnMaxLifetime(o.PoolRecycle)
+		return sqlx.NewDb(p, string(o.Driver))
+	}
+	if c.single {
+		db.writer = pool(c.writer, 1, 0)
+	} else {
+		db.writer = pool(c.writer, o.PoolSize, o.MaxOverflow)
+	}
+	db.reader = db.writer
+	if c.reader != nil {
+		db.reader = pool(c.reader, o.PoolSize, o.MaxOverflow)
+	}
+	if c.memory { // the database ends with its connection
+		db.writer.SetConnMaxLifetime(0)
+	}
+	return db, nil
+}
+
+// Close ends all connections, after the statements under way.
+func (db *DB) Close() error {
+	if db.reader != db.writer {
+		if err := db.reader.Close(); err != nil {
+			return err
+		}
+	}
+	return db.writer.Close() // last: on SQLite it leaves one file, without a log beside it
+}
+
+// Now returns the clock's time as it can be stored.
+func (db *DB) Now() time.Time { return Microseconds(db.now()) }
+
+// newUUID returns a UUIDv7: ids that sort by the time they were made stay together in an index.
+func newUUID() string { return uuid.Must(uuid.NewV7()).String() }

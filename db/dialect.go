@@ -1,0 +1,55 @@
+package db
+
+import (
+	"database/sql/driver"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// dialect holds all that differs between the two databases. Every query is
+// written once, with these words where the databases have their own:
+//
+//	{list}  a bound JSON list of strings as rows, column value
+//	{rows}  a bound JSON list of lists as rows, column value
+//	{json}  the type of a JSON column
+//	{time}  the type of a time column
+//	{lock}  locks the selected rows until the transaction ends
+//
+// Each has a case in the conformance suite that fails when the answers differ.
+type dialect struct {
+	driver   Driver
+	bindType int // of sqlx
+	words    *strings.Replacer
+	// snapshot begins a transaction in which all reads see one state.
+	snapshot string
+	// formatTime returns a time as it is bound.
+	formatTime func(time.Time) string
+	// open returns how the connections of a pool are made.
+	open func(Options) (opened, error)
+	// classify says what a driver's error means.
+	classify func(error) problem
+}
+
+// opened is a database's connectors. One without a reader has one pool for both.
+type opened struct {
+	writer, reader driver.Connector
+	// single: the writer's pool has one connection, which is never closed while the database is open in memory.
+	single, memory bool
+}
+
+// problem is what a driver's error means to us.
+type problem int
+
+const (
+	other       problem = iota
+	duplicate           // a unique constraint
+	retryable           // the transaction was undone in favour of another; it may be run again
+	unavailable         // the server is away, starting, full or read-only
+)
+
+// query returns text in the words and placeholders of the dialect.
+func (d *dialect) query(text string) string {
+	return sqlx.Rebind(d.bindType, d.words.Replace(text))
+}

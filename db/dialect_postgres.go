@@ -1,0 +1,69 @@
+package db
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"database/sql/driver"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+var postgres = dialect{
+	driver:   PostgreSQL,
+	bindType: sqlx.DOLLAR,
+	words: strings.NewReplacer(
+		"{list}", "jsonb_array_elements_text(CAST(? AS jsonb))",
+		"{rows}", "jsonb_array_elements(CAST(? AS jsonb))",
+		"{json}", "jsonb",
+		"{time}", "timestamptz",
+		"{lock}", "FOR UPDATE",
+	),
+	snapshot:   "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	open: func(o Options) (opened, error) {
+		c, err := pq.NewConnector(o.dsn(map[string]string{
+			// An answered write is on disk, whatever the database's or the user's default is.
+			"synchronous_commit": "on",
+			"application_name":   "threadstore",
+			// A server that does not answer is an error soon, not a request that hangs.
+			"connect_timeout": "10",
+		}))
+		if err != nil {
+			return opened{}, err
+		}
+		return opened{writer: c}, nil
+	},
+	classify: func(err error) problem {
+		if e, ok := errors.AsType[*pq.Error](err); ok {
+			switch e.Code {
+			case "23505":
+				return duplicate
+			case "40001", "40P01":
+				return retryable
+			case "25006", // read-only: a replica, or a failed-over primary
+				"57P01", "57P02", "57P03", "57P05": // going down, starting up, idle for too long
+				return unavailable
+			}
+			switch e.Code.Class() {
+			case "08", "28", "3D", "53": // connection, authorization, no such database, out of disk or connections
+				return unavailable
+			}
+			return other
+		}
+		if _, ok := errors.AsType[net.Error](err); ok {
+			return unavailable
+		}
+		for _, gone := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+			if errors.Is(err, gone) {
+				return unavailable
+			}
+		}
+		return other
+	},
+}

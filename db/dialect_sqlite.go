@@ -1,0 +1,90 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/glebarez/go-sqlite"
+	"github.com/jmoiron/sqlx"
+)
+
+var sqlite3 = dialect{
+	driver:   SQLite,
+	bindType: sqlx.QUESTION,
+	words: strings.NewReplacer(
+		"{list}", "json_each(?)",
+		"{rows}", "json_each(?)",
+		"{json}", "text",
+		"{time}", "text",
+		"{lock}", "", // a transaction that writes is the only one from its first statement on
+	),
+	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
+	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") },
+	open: func(o Options) (opened, error) {
+		if o.Path == Memory {
+			return opened{writer: sqliteConnector(":memory:?" + pragmas("memory").Encode()), single: true, memory: true}, nil
+		}
+		path, err := filepath.Abs(o.Path)
+		if err != nil {
+			return opened{}, err
+		}
+		// In a file: URI only these characters have a meaning of their own.
+		file := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?"
+		read, write := pragmas("wal"), pragmas("wal")
+		write.Set("_txlock", "immediate")
+		read.Add("_pragma", "query_only(1)")
+		return opened{
+			writer: sqliteConnector(file + write.Encode()),
+			reader: sqliteConnector(file + read.Encode()),
+			single: true,
+		}, nil
+	},
+	classify: func(err error) problem {
+		e, ok := errors.AsType[*sqlite.Error](err)
+		if !ok {
+			return other
+		}
+		switch e.Code() { // https://sqlite.org/rescode.html
+		case 1555, 2067: // CONSTRAINT_PRIMARYKEY, CONSTRAINT_UNIQUE
+			return duplicate
+		}
+		switch e.Code() & 0xff {
+		case 5, 6: // BUSY, LOCKED: another process is writing
+			return retryable
+		case 8, 10, 13, 14: // READONLY, IOERR, FULL, CANTOPEN
+			return unavailable
+		}
+		return other
+	},
+}
+
+// busyTimeout is how long one attempt waits for another process's write, in
+// milliseconds. SQLite polls ever more slowly and is not fair, so attempts are
+// short and [DB.InTx] makes many of them.
+const busyTimeout = "50"
+
+// pragmas returns what every connection sets, in the driver's terms.
+func pragmas(journal string) url.Values {
+	return url.Values{"_pragma": {
+		// First, since the others may have to wait already.
+		"busy_timeout(" + busyTimeout + ")",
+		"journal_mode(" + journal + ")",
+		"synchronous(full)",
+		"foreign_keys(1)",
+		"temp_store(memory)",
+		"cache_size(-16384)", // KiB
+	}}
+}
+
+// sqliteConnector makes connections to a DSN.
+type sqliteConnector string
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	return c.Driver().Open(string(c))
+}
+func (sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }

@@ -1,0 +1,39 @@
+// Package db is the domain and its storage: threads, their messages, the rules
+// both obey, and every SQL statement of the program.
+//
+// # Conventions
+//
+// Time. A time is UTC and cut to the microsecond before it is written or
+// returned, so that both databases give back what they were given. PostgreSQL
+// keeps timestamptz; SQLite keeps fixed-width text (2006-01-02
+// 15:04:05.000000), which sorts as the times do and is what Tyler writes there.
+//
+// Ids. 1 to 255 code points, given by the client or made here (UUIDv7). An id
+// that could not exist is unknown to reads, never an error.
+//
+// Order. Threads: newest updated_at first, ties by id descending, compared as
+// bytes on both databases. Messages: by ordinal, a generated column that is the
+// sequence for all but the system messages and a negative number for those, so
+// that one integer tells the place of a message in its thread.
+//
+// JSON. Objects stay text from the request to the column: they are checked and
+// written out once ([NewObject]), never decoded into floats. Two values are
+// equal when their canonical texts are (numbers by value, keys in any order).
+//
+// Find. The table thread_properties holds one row for each top-level key of a
+// thread's attributes and source, with the canonical text of its value. Find is
+// a comparison of that text, the same on both databases; user data never
+// becomes SQL or a JSON path, and an append touches none of it.
+//
+// Counters. threads keeps last_sequence and a count of messages for each role,
+// changed in the transaction that changes the messages. Appending and counting
+// cost the same whatever the length of the thread.
+//
+// Errors. What a caller can act on is an [*Error] with a [Code]; anything else
+// is a defect or a broken row, and its text is for the log only. Driver errors
+// do not leave this package.
+//
+// Transactions. A write is one transaction ([DB.InTx]); inside it only the
+// session handed in may be used, since with a pool of one a second connection
+// would never come.
+package db

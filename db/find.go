@@ -1,0 +1,182 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The columns of a thread that can be searched, as the first letter of a property's key.
+const (
+	ofAttributes = "a"
+	ofSource     = "s"
+)
+
+// property is a row of thread_properties: a top-level key of attributes or
+// source, with its value.
+//
+// Key is the letter of the column, then ":" and the key itself, or "#" and its
+// SHA-256 when it is longer than maxIndexed bytes. Value is ":" and the
+// canonical text of the JSON value, or "#" and the SHA-256 of that text.
+type property struct{ Key, Value string }
+
+// maxIndexed bytes of a key or value are readable in the table; together with
+// an id of 255 code points a row then stays far below the 2,704 bytes that an
+// index entry of PostgreSQL may have.
+const maxIndexed = 200
+
+func indexed(text string) string {
+	if len(text) <= maxIndexed {
+		return ":" + text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "#" + hex.EncodeToString(sum[:])
+}
+
+// properties returns the properties of an object. Keys whose value is null are
+// in absent instead: a thread without the key equals one that has it as null.
+func properties(column string, object map[string]any) (present []property, absent []string, err error) {
+	for _, k := range slices.Sorted(maps.Keys(object)) {
+		key := column + indexed(k)
+		if object[k] == nil {
+			absent = append(absent, key)
+			continue
+		}
+		text, err := canonical(object[k])
+		if err != nil {
+			return nil, nil, err
+		}
+		present = append(present, property{key, indexed(text)})
+	}
+	return present, absent, nil
+}
+
+// properties returns the rows that make the thread findable.
+func (t *Thread) properties() ([]property, error) {
+	var all []property
+	for _, c := range []struct {
+		column string
+		object JSON
+	}{{ofAttributes, t.Attributes}, {ofSource, t.Source}} {
+		if c.object == "" {
+			continue
+		}
+		v, err := c.object.decode()
+		if err != nil {
+			return nil, err
+		}
+		object, _ := v.(map[string]any)
+		present, _, err := properties(c.column, object)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, present...)
+	}
+	return all, nil
+}
+
+// FindByAttributes returns up to limit of the threads whose attributes have
+// every given key with an equal value, after the first offset, newest first.
+// Numbers are equal by value, strings exactly, lists in order, objects in any
+// order of keys; null equals a missing key. No keys match every thread.
+func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*Thread, error) {
+	if _, err := NewObject(attributes); err != nil {
+		return nil, At(err, "attributes")
+	}
+	present, absent, err := properties(ofAttributes, attributes)
+	if err != nil {
+		return nil, err
+	}
+	return r.find(ctx, present, absent, limit, offset)
+}
+
+// FindBySource is FindByAttributes for the source: its name must equal name,
+// and each property must match.
+func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[string]any, limit, offset int) ([]*Thread, error) {
+	if err := checkText(&name); err != nil {
+		return nil, At(err, "name")
+	}
+	if _, err := NewObject(wanted); err != nil {
+		return nil, At(err, "properties")
+	}
+	present, absent, err := properties(ofSource, wanted)
+	if err != nil {
+		return nil, err
+	}
+	named, _, err := properties(ofSource, map[string]any{"name": name})
+	if err != nil {
+		return nil, err
+	}
+	return r.find(ctx, append(named, present...), absent, limit, offset)
+}
+
+// rare is how many matches of its rarest property a search may have to be
+// answered from them: all are read and sorted. With more, the threads are
+// walked newest first until enough match, which is soon, since many do.
+const rare = 2000
+
+// find returns the threads that have all properties and none of the absent keys.
+//
+// The statement decides by itself which of the two ways to go, from the data
+// and not from the planner's statistics: driver is the rarest of the given
+// properties, counted up to the bound; of the two halves of the union one is
+// switched off by its first condition, which holds for no row or for all.
+func (r *Threads) find(ctx context.Context, present []property, absent []string, limit, offset int) ([]*Thread, error) {
+	if len(present) == 0 && len(absent) == 0 {
+		return r.List(ctx, limit, offset)
+	}
+	var q strings.Builder
+	var args []any
+	add := func(text string, more ...any) {
+		q.WriteString(text)
+		args = append(args, more...)
+	}
+	lacks := func() {
+		if len(absent) > 0 {
+			add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
+				WHERE x.thread_id = t.id AND x.key IN (SELECT value FROM {list}))`, bind(absent))
+		}
+	}
+	if len(present) == 0 {
+		add(`SELECT ` + threadColumns + ` FROM threads t WHERE 1 = 1`)
+		lacks()
+		add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
+		return r.list(ctx, q.String(), args...)
+	}
+	rows := make([][]string, len(present))
+	for i, p := range present {
+		rows[i] = []string{p.Key, p.Value}
+	}
+	// Every given property must be there: count those that are. (As a scalar subquery, it is a condition on one
+	// thread and stays one; the planners would turn NOT EXISTS or EXISTS into a join and lose the order of the walk.)
+	const matches = `(SELECT count(*) FROM given g JOIN thread_properties x ON x.key = g.key AND x.value = g.value WHERE x.thread_id = t.id)
+			= (SELECT count(*) FROM given)`
+	add(`WITH given AS (
+			SELECT r.value ->> 0 AS key, r.value ->> 1 AS value FROM {rows} AS r
+		), sizes AS (
+			SELECT g.key, g.value, (SELECT count(*) FROM (
+				SELECT 1 FROM thread_properties x WHERE x.key = g.key AND x.value = g.value LIMIT ?) AS few) AS n
+			FROM given g
+		), driver AS (
+			SELECT s.key, s.value, s.n FROM sizes s ORDER BY s.n, s.key LIMIT 1
+		)
+		SELECT `+threadColumns+` FROM (SELECT * FROM (
+			SELECT `+threadColumns+` FROM driver d
+			CROSS JOIN thread_properties p
+			CROSS JOIN threads t
+			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id
+			AND `+matches, bind(rows), rare, rare)
+	lacks()
+	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
+		UNION ALL SELECT * FROM (
+			SELECT `+threadColumns+` FROM threads t
+			WHERE (SELECT n FROM driver) >= ?
+			AND `+matches, limit, offset, rare)
+	lacks()
+	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS many
+		) AS t `+newestFirst, limit, offset)
+	return r.list(ctx, q.String(), args...)
+}

@@ -1,0 +1,335 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Messages reads and appends messages. It is safe for concurrent use.
+type Messages struct{ db *DB }
+
+// Messages returns the repository of messages.
+func (db *DB) Messages() *Messages { return &Messages{db} }
+
+const messageColumns = `m.id, m.thread_id, m.sequence, m.position, m.role, m.content, m.parts, m.name, m.tool_call_id,
+	m.tool_calls, m.attributes, m."timestamp", m.source, m.attachments, m.metrics`
+
+// messageRow is a row of messageColumns.
+type messageRow struct {
+	ID          string     `db:"id"`
+	ThreadID    string     `db:"thread_id"`
+	Sequence    int        `db:"sequence"`
+	Position    int        `db:"position"`
+	Role        string     `db:"role"`
+	Content     *string    `db:"content"`
+	Parts       columnJSON `db:"parts"`
+	Name        *string    `db:"name"`
+	ToolCallID  *string    `db:"tool_call_id"`
+	ToolCalls   columnJSON `db:"tool_calls"`
+	Attributes  columnJSON `db:"attributes"`
+	Timestamp   columnTime `db:"timestamp"`
+	Source      columnJSON `db:"source"`
+	Attachments columnJSON `db:"attachments"`
+	Metrics     columnJSON `db:"metrics"`
+}
+
+func (r *messageRow) message() (*Message, error) {
+	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence, Content: r.Content,
+		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
+		position: r.Position, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
+	if !m.Role.valid() {
+		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
+	}
+	if m.Attributes == "" {
+		m.Attributes = EmptyObject
+	}
+	if err := m.Attributes.object(); err != nil {
+		return nil, m.broken("attributes", err)
+	}
+	if m.Source != "" {
+		if err := m.Source.object(); err != nil {
+			return nil, m.broken("source", err)
+		}
+	}
+	return m, nil
+}
+
+// values returns the message as the statements of insertMessages and updateMessages take it.
+func (m *Message) values(d *dialect) []any {
+	return []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.parts.null(), m.Name, m.ToolCallID, m.toolCalls.null(),
+		m.Attributes, d.formatTime(m.Timestamp), m.Source.null(), m.attachments.null(), m.metrics}
+}
+
+// These two statements take any number of messages as one bound list, so that
+// their number does not grow with it.
+const (
+	insertMessages = `INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
+			tool_calls, attributes, "timestamp", source, attachments, metrics)
+		SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3, v.value ->> 4,
+			CAST(v.value ->> 5 AS {json}), v.value ->> 6, v.value ->> 7, CAST(v.value ->> 8 AS {json}), CAST(v.value ->> 9 AS {json}),
+			CAST(v.value ->> 10 AS {time}), CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json}), CAST(v.value ->> 13 AS {json})
+		FROM {rows} AS v`
+	updateMessages = `UPDATE messages SET sequence = CAST(v.value ->> 1 AS bigint), position = CAST(v.value ->> 2 AS bigint),
+			role = v.value ->> 3, content = v.value ->> 4, parts = CAST(v.value ->> 5 AS {json}), name = v.value ->> 6,
+			tool_call_id = v.value ->> 7, tool_calls = CAST(v.value ->> 8 AS {json}), attributes = CAST(v.value ->> 9 AS {json}),
+			"timestamp" = CAST(v.value ->> 10 AS {time}), source = CAST(v.value ->> 11 AS {json}),
+			attachments = CAST(v.value ->> 12 AS {json}), metrics = CAST(v.value ->> 13 AS {json})
+		FROM {rows} AS v WHERE messages.id = v.value ->> 0`
+)
+
+func insert(ctx context.Context, s session, threadID string, messages []*Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, insertMessages, threadID, bind(valuesOf(s, messages)))
+	return err
+}
+
+func valuesOf(s session, messages []*Message) [][]any {
+	values := make([][]any, len(messages))
+	for i, m := range messages {
+		values[i] = m.values(s.db.dialect)
+	}
+	return values
+}
+
+// messagesWhere reads the messages that a condition on m selects.
+func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
+	return messagesFrom(ctx, s, `SELECT `+messageColumns+` FROM messages m WHERE `+condition, args...)
+}
+
+func messagesFrom(ctx context.Context, s session, query string, args ...any) ([]*Message, error) {
+	var rows []messageRow
+	if err := s.rows(ctx, &rows, query, args...); err != nil {
+		return nil, err
+	}
+	messages := make([]*Message, len(rows))
+	for i := range rows {
+		var err error
+		if messages[i], err = rows[i].message(); err != nil {
+			return nil, err
+		}
+	}
+	return messages, nil
+}
+
+// Get returns the message, nil when there is none.
+func (r *Messages) Get(ctx context.Context, id string) (found *Message, err error) {
+	if !knownID(id) {
+		return nil, nil
+	}
+	err = r.db.read(ctx, func(s session) error {
+		messages, err := messagesWhere(ctx, s, `m.id = ?`, id)
+		if len(messages) > 0 {
+			found = messages[0]
+		}
+		return err
+	})
+	return found, err
+}
+
+// RoleSet is a set of roles.
+type RoleSet uint8
+
+// AllRoles holds every role.
+const AllRoles RoleSet = 1<<len(roles) - 1
+
+// NewRoleSet returns the set of the given roles.
+func NewRoleSet(given []Role) (set RoleSet) {
+	for i, r := range roles {
+		for _, g := range given {
+			if g == r {
+				set |= 1 << i
+			}
+		}
+	}
+	return set
+}
+
+func (set RoleSet) has(r Role) bool { return set&NewRoleSet([]Role{r}) != 0 }
+
+// Window selects messages of a thread. It is comparable: equal windows select
+// the same. The zero value selects nothing; see [NewWindow].
+type Window struct {
+	Limit   int  // -1 for all
+	FromEnd bool // the limit counts from the end
+	// After and Before bound the ordinals, exclusively.
+	After, Before int64
+	Roles         RoleSet
+}
+
+var noBound = Window{After: math.MinInt64, Before: math.MaxInt64}
+
+// NewWindow returns the window for API arguments; nil is one that was not
+// given. first and last must not both be given, nor be negative.
+func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Window {
+	w := Window{Limit: -1, After: noBound.After, Before: noBound.Before, Roles: AllRoles}
+	if first != nil {
+		w.Limit = *first
+	}
+	if last != nil {
+		w.Limit, w.FromEnd = *last, true
+	}
+	// System messages have sequence 0 and negative ordinals.
+	if afterSequence != nil && *afterSequence >= 0 {
+		w.After = int64(*afterSequence)
+	}
+	if beforeSequence != nil {
+		if w.Before = int64(*beforeSequence); w.Before <= 0 {
+			return Window{}
+		}
+	}
+	if given != nil {
+		w.Roles = NewRoleSet(given)
+	}
+	switch w.Roles {
+	case NewRoleSet([]Role{RoleSystem}):
+		w.Before, w.Roles = min(w.Before, 1), AllRoles
+	case AllRoles &^ NewRoleSet([]Role{RoleSystem}):
+		w.After, w.Roles = max(w.After, 0), AllRoles
+	}
+	if w.Limit == 0 || w.Roles == 0 || w.After >= w.Before-1 {
+		return Window{}
+	}
+	return w
+}
+
+// ListByThreads returns the messages each thread has in the window, in order,
+// by thread id. It is one statement however many threads there are, and it
+// reads little more than it returns, however long they are.
+func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Window) (found map[string][]*Message, err error) {
+	known := threadIDs[:0:0]
+	for _, id := range threadIDs {
+		if knownID(id) {
+			known = append(known, id)
+		}
+	}
+	if len(known) == 0 || w == (Window{}) {
+		return nil, nil
+	}
+	err = r.db.read(ctx, func(s session) error {
+		found, err = windows(ctx, s, known, w)
+		return err
+	})
+	return found, err
+}
+
+func windows(ctx context.Context, s session, threadIDs []string, w Window) (map[string][]*Message, error) {
+	query, args := w.query(threadIDs)
+	messages, err := messagesFrom(ctx, s, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string][]*Message, len(threadIDs))
+	for _, m := range messages {
+		found[m.ThreadID] = append(found[m.ThreadID], m)
+	}
+	return found, nil
+}
+
+// query returns the statement for the window. A limited one first looks up, for
+// each thread, the ordinal at which its window ends, by walking an index from
+// the start or the end; with roles, one such walk for each role.
+func (w Window) query(threadIDs []string) (string, []any) {
+	var q strings.Builder
+	var args []any
+	add := func(text string, more ...any) {
+		q.WriteString(text)
+		args = append(args, more...)
+	}
+	var wanted []Role // nil for all
+	if w.Roles != AllRoles {
+		for _, r := range roles {
+			if w.Roles.has(r) {
+				wanted = append(wanted, r)
+			}
+		}
+	}
+	add(`SELECT `+messageColumns+` FROM {list} AS k CROSS JOIN messages m
+		WHERE m.thread_id = k.value AND m.ordinal > ? AND m.ordinal < ?`, bind(threadIDs), w.After, w.Before)
+	if wanted != nil {
+		add(` AND m.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
+		for _, r := range wanted {
+			args = append(args, string(r))
+		}
+	}
+	if w.Limit >= 0 {
+		end, order := `m.ordinal <= (SELECT max(e.ordinal)`, ` ORDER BY ordinal`
+		if w.FromEnd {
+			end, order = `m.ordinal >= (SELECT min(e.ordinal)`, ` ORDER BY ordinal DESC`
+		}
+		const walk = `SELECT x.ordinal FROM messages x WHERE x.thread_id = k.value AND x.ordinal > ? AND x.ordinal < ?`
+		add(` AND ` + end + ` FROM (`)
+		if wanted == nil {
+			add(walk+order+` LIMIT ?`, w.After, w.Before, w.Limit)
+		} else {
+			add(`SELECT u.ordinal FROM (`)
+			for i, r := range wanted {
+				if i > 0 {
+					add(` UNION ALL `)
+				}
+				add(`SELECT * FROM (`+walk+` AND x.role = ?`+order+` LIMIT ?) AS r`, w.After, w.Before, string(r), w.Limit)
+			}
+			add(`) AS u`+order+` LIMIT ?`, w.Limit)
+		}
+		add(`) AS e)`)
+	}
+	add(` ORDER BY m.thread_id, m.ordinal`)
+	return q.String(), args
+}
+
+// Counts is how many messages of each role a thread has.
+type Counts [len(roles)]int
+
+// Of returns how many messages have one of the roles.
+func (c Counts) Of(set RoleSet) (n int) {
+	for i := range c {
+		if set&(1<<i) != 0 {
+			n += c[i]
+		}
+	}
+	return n
+}
+
+// add counts one more message (or, with -1, one less).
+func (c *Counts) add(r Role, n int) {
+	for i, known := range roles {
+		if known == r {
+			c[i] += n
+		}
+	}
+}
+
+// countColumns hold the counters of a thread.
+const countColumns = `t.last_sequence, t.system_count, t.user_count, t.assistant_count, t.tool_count`
+
+type countRow struct {
+	LastSequence int `db:"last_sequence"`
+	System       int `db:"system_count"`
+	User         int `db:"user_count"`
+	Assistant    int `db:"assistant_count"`
+	Tool         int `db:"tool_count"`
+}
+
+func (r countRow) counts() Counts { return Counts{r.System, r.User, r.Assistant, r.Tool} }
+
+// CountByThreads returns the counts of those threads that exist, by thread id.
+func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[string]Counts, error) {
+	var rows []struct {
+		ID string `db:"id"`
+		countRow
+	}
+	err := r.db.read(ctx, func(s session) error {
+		return s.rows(ctx, &rows, `SELECT t.id, `+countColumns+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(threadIDs))
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]Counts, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row.counts()
+	}
+	return found, nil
+}

@@ -1,0 +1,129 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migrations: numbered files, the same numbers and names for both databases,
+// and between them the Go functions that adopt a database Tyler has written.
+//
+//go:embed migrations
+var migrations embed.FS
+
+// latestVersion is the schema this program knows.
+const latestVersion = 3
+
+// errOvertaken: another process has run the migration meanwhile.
+var errOvertaken = errors.New("the migration was run by another process")
+
+// Migrate brings the tables up to date. It is safe when several processes start
+// at once: one does the work and the others wait. A schema newer than this
+// program is an error.
+func (db *DB) Migrate(ctx context.Context) error {
+	p, err := db.provider()
+	if err != nil {
+		return err
+	}
+	for failures := 0; ; {
+		err := db.migrateOnce(ctx, p)
+		if err == nil || ctx.Err() != nil || db.dialect.driver != SQLite {
+			return db.explain(ctx, err)
+		}
+		// SQLite has no lock to hold across migrations. Each is one transaction that fails when another process
+		// has run it meanwhile; whoever was late looks again at what is left to do.
+		if db.dialect.classify(err) != retryable && !errors.Is(err, errOvertaken) {
+			if failures++; failures == 3 {
+				return db.explain(ctx, err)
+			}
+		}
+		sleep(ctx, 50*time.Millisecond)
+	}
+}
+
+func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
+	version, err := p.GetDBVersion(ctx)
+	switch {
+	case err != nil:
+		return err
+	case version > latestVersion:
+		return &Error{Code: Conflict, Reason: fmt.Sprintf("the database has schema version %d, and this program knows versions up to %d: run a newer threadstore", version, latestVersion)}
+	case version == latestVersion:
+		return nil
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Ready reports whether the database can be reached and has the schema of this program.
+func (db *DB) Ready(ctx context.Context) error {
+	var version int64
+	err := db.read(ctx, func(s session) error {
+		_, err := s.row(ctx, &version, `SELECT max(version_id) FROM goose_db_version WHERE is_applied`)
+		return err
+	})
+	if err == nil && version != latestVersion {
+		return fmt.Errorf("schema version %d, want %d", version, latestVersion)
+	}
+	return err
+}
+
+func (db *DB) provider() (*goose.Provider, error) {
+	dir, kind := "migrations/sqlite", database.DialectSQLite3
+	options := []goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(slog.New(slog.DiscardHandler)),
+		goose.WithGoMigrations(
+			db.goMigration(1, setTylerAside),
+			db.goMigration(3, adoptTyler),
+		),
+	}
+	if db.dialect.driver == PostgreSQL {
+		dir, kind = "migrations/postgres", database.DialectPostgres
+		// An advisory lock; whoever does not get it tries once a second for ten minutes.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	files, err := fs.Sub(migrations, dir)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(kind, db.writer.DB, files, options...)
+}
+
+// goMigration runs fn in goose's transaction, unless that migration has been run already.
+func (db *DB) goMigration(version int64, fn func(context.Context, session) error) *goose.Migration {
+	run := func(ctx context.Context, tx *sql.Tx) error {
+		s := session{db, &sqlx.Tx{Tx: tx, Mapper: db.writer.Mapper}}
+		var applied int
+		if _, err := s.row(ctx, &applied, `SELECT count(*) FROM goose_db_version WHERE version_id = ? AND is_applied`, version); err != nil {
+			return err
+		}
+		if applied > 0 {
+			return errOvertaken
+		}
+		return fn(ctx, s)
+	}
+	return goose.NewGoMigration(version, &goose.GoFunc{RunTx: run}, nil)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,95 @@
+package db
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"strings"
+)
+
+// MaxIDLength is how long an id may be, in code points.
+const MaxIDLength = 255
+
+// DefaultTitle is the title of a thread created without one.
+const DefaultTitle = "Untitled Thread"
+
+// Thread is a conversation without its messages.
+type Thread struct {
+	ID         string
+	Title      *string // nil when it was set to null
+	Attributes JSON    // an object, never ""
+	Source     JSON    // an object, "" for none
+	CreatedAt  time.Time
+	UpdatedAt  time.Time // strictly increases with every change of the thread or its messages
+}
+
+// Opt is an input field that may be omitted. Set with the zero Value of a
+// pointer or JSON is explicit null.
+type Opt[T any] struct {
+	Value T
+	Set   bool
+}
+
+// Some returns a field that was given.
+func Some[T any](v T) Opt[T] { return Opt[T]{Value: v, Set: true} }
+
+// ThreadPatch is what saveThread was given: omitted fields keep their stored
+// value on update and take their default on create.
+type ThreadPatch struct {
+	ID         *string // nil: the server makes one
+	Title      Opt[*string]
+	Attributes Opt[JSON]
+	Source     Opt[JSON]
+	CreatedAt  *time.Time // counts on create only; nil: now
+	// Messages, when not nil, is the exact new list.
+	Messages *[]MessagePatch
+	// IfUnmodifiedSince, when not nil, makes the save fail with Conflict unless
+	// the thread exists and was not updated after that time.
+	IfUnmodifiedSince *time.Time
+}
+
+// apply puts the given fields of p into t.
+func (t *Thread) apply(p ThreadPatch) {
+	if p.Title.Set {
+		t.Title = p.Title.Value
+	}
+	if p.Attributes.Set {
+		t.Attributes = p.Attributes.Value
+		if t.Attributes == "" {
+			t.Attributes = EmptyObject
+		}
+	}
+	if p.Source.Set {
+		t.Source = p.Source.Value
+	}
+}
+
+// validate checks what holds for a thread's own fields whatever is stored.
+func (p ThreadPatch) validate() error {
+	if p.ID != nil {
+		if err := checkID(*p.ID); err != nil {
+			return At(err, "id")
+		}
+	}
+	if err := checkText(p.Title.Value); err != nil {
+		return At(err, "title")
+	}
+	return nil
+}
+
+// knownID reports whether id could be stored: reads answer "unknown" for any other.
+func knownID(id string) bool { return checkID(id) == nil }
+
+func checkID(id string) error {
+	if n := utf8.RuneCountInString(id); n < 1 || n > MaxIDLength {
+		return Invalidf(nil, "must have 1 to %d code points, not %d", MaxIDLength, n)
+	}
+	return checkText(&id)
+}
+
+func checkText(s *string) error {
+	if s != nil && strings.IndexByte(*s, 0) >= 0 {
+		return Invalidf(nil, "must not hold U+0000")
+	}
+	return nil
+}

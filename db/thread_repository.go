@@ -1,0 +1,143 @@
+package db
+
+import (
+	"context"
+	"fmt"
+)
+
+// Threads reads and writes threads. It is safe for concurrent use.
+type Threads struct{ db *DB }
+
+// Threads returns the repository of threads.
+func (db *DB) Threads() *Threads { return &Threads{db} }
+
+const threadColumns = `t.id, t.title, t.attributes, t.source, t.created_at, t.updated_at`
+
+// newestFirst is the order of every list of threads. It is total.
+const newestFirst = `ORDER BY t.updated_at DESC, t.id DESC`
+
+// threadRow is a row of threadColumns.
+type threadRow struct {
+	ID         string     `db:"id"`
+	Title      *string    `db:"title"`
+	Attributes columnJSON `db:"attributes"`
+	Source     columnJSON `db:"source"`
+	CreatedAt  columnTime `db:"created_at"`
+	UpdatedAt  columnTime `db:"updated_at"`
+}
+
+func (r *threadRow) thread() (*Thread, error) {
+	t := &Thread{ID: r.ID, Title: r.Title, Attributes: JSON(r.Attributes), Source: JSON(r.Source),
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
+	if t.Attributes == "" {
+		t.Attributes = EmptyObject
+	}
+	if err := t.Attributes.object(); err != nil {
+		return nil, fmt.Errorf("thread %q: stored attributes: %w", t.ID, err)
+	}
+	if t.Source != "" {
+		if err := t.Source.object(); err != nil {
+			return nil, fmt.Errorf("thread %q: stored source: %w", t.ID, err)
+		}
+	}
+	return t, nil
+}
+
+func threadsOf(rows []threadRow) ([]*Thread, error) {
+	threads := make([]*Thread, len(rows))
+	for i := range rows {
+		var err error
+		if threads[i], err = rows[i].thread(); err != nil {
+			return nil, err
+		}
+	}
+	return threads, nil
+}
+
+// ByIDs returns those of the threads that exist, by their id.
+func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, error) {
+	known := ids[:0:0]
+	for _, id := range ids {
+		if knownID(id) {
+			known = append(known, id)
+		}
+	}
+	if len(known) == 0 {
+		return nil, nil
+	}
+	threads, err := r.list(ctx, `SELECT `+threadColumns+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(known))
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]*Thread, len(threads))
+	for _, t := range threads {
+		found[t.ID] = t
+	}
+	return found, nil
+}
+
+// List returns up to limit threads after the first offset, newest first.
+func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
+	return r.list(ctx, `SELECT `+threadColumns+` FROM threads t `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
+}
+
+func (r *Threads) list(ctx context.Context, query string, args ...any) (threads []*Thread, err error) {
+	err = r.db.read(ctx, func(s session) error {
+		var rows []threadRow
+		if err := s.rows(ctx, &rows, query, args...); err != nil {
+			return err
+		}
+		threads, err = threadsOf(rows)
+		return err
+	})
+	return threads, err
+}
+
+// Delete removes the thread with its messages and reports whether it was there.
+func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
+	if !knownID(id) {
+		return false, nil
+	}
+	var n int64
+	err := r.db.InTx(ctx, func(s session) (err error) {
+		n, err = s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
+		return err
+	})
+	return n > 0, err
+}
+
+// walkPage is how many threads Walk holds at a time.
+const walkPage = 20
+
+// Walk calls fn for every thread with its messages, in the order of ids. All
+// it reads is one state of the database, however long it takes and whatever is
+// written meanwhile.
+func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) error {
+	err := r.db.snapshot(ctx, func(s session) error {
+		for after := ""; ; {
+			var rows []threadRow
+			if err := s.rows(ctx, &rows, `SELECT `+threadColumns+` FROM threads t WHERE t.id > ? ORDER BY t.id LIMIT ?`, after, walkPage); err != nil {
+				return err
+			}
+			threads, err := threadsOf(rows)
+			if err != nil || len(threads) == 0 {
+				return err
+			}
+			ids := make([]string, len(threads))
+			for i, t := range threads {
+				ids[i] = t.ID
+			}
+			messages, err := windows(ctx, s, ids, Window{Limit: -1, After: noBound.After, Before: noBound.Before, Roles: AllRoles})
+			if err != nil {
+				return err
+			}
+			for _, t := range threads {
+				if err := fn(t, messages[t.ID]); err != nil {
+					return err
+				}
+			}
+			after = ids[len(ids)-1]
+		}
+	})
+	return r.db.explain(ctx, err)
+}

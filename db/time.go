@@ -1,0 +1,87 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// rfc3339 is the grammar of RFC 3339 section 5.6, without the leap second;
+// time.Parse alone takes more (a comma before the digits, an hour of one digit).
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// isoformat is what Python's isoformat writes, besides a space for the T.
+var isoformat = regexp.MustCompile(`^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?$`)
+
+// ParseRFC3339 reads a time with any offset, cut to the microsecond. In UTC it
+// must be within the years 1 to 9999, which is what both databases keep.
+func ParseRFC3339(s string) (time.Time, error) {
+	if !rfc3339.MatchString(s) {
+		return time.Time{}, errors.New("no RFC 3339 time")
+	}
+	upper := []byte(s)
+	upper[10] = 'T'
+	if last := len(upper) - 1; upper[last] == 'z' {
+		upper[last] = 'Z'
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(upper))
+	if err != nil {
+		return time.Time{}, errors.New("no RFC 3339 time")
+	}
+	t = Microseconds(t)
+	if t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, errors.New("a year outside 1 to 9999")
+	}
+	return t, nil
+}
+
+// ParseTime reads what Tyler writes: RFC 3339 or the same without an offset,
+// which then is UTC, with a T or a space.
+func ParseTime(s string) (time.Time, error) {
+	if isoformat.MatchString(s) {
+		s += "Z"
+	}
+	if len(s) > 10 && s[10] == ' ' {
+		s = s[:10] + "T" + s[11:]
+	}
+	return ParseRFC3339(s)
+}
+
+// FormatTime writes a time as Python's isoformat does: +00:00, no decimals when zero.
+func FormatTime(t time.Time) string {
+	t = t.UTC()
+	if t.Nanosecond()/1000 == 0 {
+		return t.Format("2006-01-02T15:04:05") + "+00:00"
+	}
+	return t.Format("2006-01-02T15:04:05.000000") + "+00:00"
+}
+
+// Microseconds returns t in UTC, cut to the microsecond.
+func Microseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// after returns the next updated_at: now, or a microsecond past old when the clock is not ahead of it.
+func after(old, now time.Time) time.Time {
+	if next := old.Add(time.Microsecond); next.After(now) {
+		return next
+	}
+	return now
+}
+
+// column reads a time as the drivers give it: time.Time from timestamptz, text from SQLite.
+type columnTime struct{ time.Time }
+
+func (c *columnTime) Scan(src any) error {
+	switch v := src.(type) {
+	case time.Time:
+		c.Time = Microseconds(v)
+		return nil
+	case string:
+		t, err := ParseTime(v)
+		c.Time = t
+		return err
+	case []byte:
+		return c.Scan(string(v))
+	}
+	return fmt.Errorf("no time: %T", src)
+}

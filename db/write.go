@@ -1,0 +1,416 @@
+package db
+
+import (
+	"context"
+	"reflect"
+	"time"
+)
+
+// lockedThread is a thread's row, locked until the transaction ends.
+type lockedThread struct {
+	threadRow
+	countRow
+}
+
+// lockThread reads the thread and keeps others from writing it or its messages;
+// nil when there is none.
+func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
+	var row lockedThread
+	found, err := s.row(ctx, &row, `SELECT `+threadColumns+`, `+countColumns+` FROM threads t WHERE t.id = ? {lock}`, id)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &row, nil
+}
+
+// write runs fn like [DB.InTx]. A unique constraint that is hit after all checks
+// means that another thread took a message id meanwhile.
+func (db *DB) write(ctx context.Context, fn func(session) error) error {
+	err := db.InTx(ctx, fn)
+	if err != nil && db.dialect.classify(err) == duplicate {
+		return conflictf("a message id belongs to another thread")
+	}
+	return err
+}
+
+// Add appends messages to the thread, all or none, and returns them as stored,
+// with the thread as it then is. A message whose id the thread already has is
+// a retry if it is the same; else, or if another thread has the id, it is a
+// Conflict. An unknown thread is NotFound. Nothing new leaves the thread unchanged.
+func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePatch) ([]*Message, *Thread, error) {
+	now := r.db.Now()
+	fresh := make([]*Message, len(patches))
+	for i, p := range patches {
+		m := newMessage(threadID, now)
+		if err := p.validate(); err != nil {
+			return nil, nil, At(err, i)
+		}
+		if err := m.apply(p, now); err != nil {
+			return nil, nil, err
+		}
+		if err := m.validate(); err != nil {
+			return nil, nil, At(err, i)
+		}
+		if p.ID != nil {
+			m.ID = *p.ID
+		} else {
+			m.ID = r.db.newID()
+		}
+		fresh[i] = &m
+	}
+	unknown := &Error{Code: NotFound, Reason: "there is no thread with this id"}
+	if !knownID(threadID) {
+		return nil, nil, unknown
+	}
+	var stored []*Message
+	var thread *Thread
+	err := r.db.write(ctx, func(s session) error {
+		row, err := lockThread(ctx, s, threadID)
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			return unknown
+		}
+		if thread, err = row.thread(); err != nil {
+			return err
+		}
+		known, err := messagesByID(ctx, s, givenIDs(patches))
+		if err != nil {
+			return err
+		}
+		stored = make([]*Message, len(patches))
+		var added []*Message
+		counts := row.counts()
+		for i, p := range patches {
+			if before, ok := known[fresh[i].ID]; ok {
+				if err := retried(before, threadID, p); err != nil {
+					return err
+				}
+				stored[i] = before
+				continue
+			}
+			m := *fresh[i] // a copy: the transaction may be run again
+			counts.add(m.Role, 1)
+			if m.Role == RoleSystem {
+				m.place(counts.Of(NewRoleSet([]Role{RoleSystem})))
+			} else {
+				row.LastSequence++
+				m.place(row.LastSequence)
+			}
+			stored[i], known[m.ID] = &m, &m
+			added = append(added, &m)
+		}
+		if len(added) == 0 {
+			return nil
+		}
+		if err := insert(ctx, s, threadID, added); err != nil {
+			return err
+		}
+		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
+		return touch(ctx, s, thread, row.LastSequence, counts)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return stored, thread, nil
+}
+
+// retried returns nil if p says the same as the stored message, which has its id.
+func retried(stored *Message, threadID string, p MessagePatch) error {
+	if stored.ThreadID != threadID {
+		return conflictf("the message id belongs to another thread")
+	}
+	same, err := stored.same(p)
+	if err != nil {
+		return stored.broken("message", err)
+	}
+	if !same {
+		return conflictf("the thread has another message with this id")
+	}
+	return nil
+}
+
+// givenIDs returns the ids that the client chose.
+func givenIDs(patches []MessagePatch) (ids []string) {
+	for _, p := range patches {
+		if p.ID != nil {
+			ids = append(ids, *p.ID)
+		}
+	}
+	return ids
+}
+
+func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Message, error) {
+	byID := map[string]*Message{}
+	if len(ids) == 0 {
+		return byID, nil
+	}
+	messages, err := messagesWhere(ctx, s, `m.id IN (SELECT value FROM {list})`, bind(ids))
+	for _, m := range messages {
+		byID[m.ID] = m
+	}
+	return byID, err
+}
+
+// touch writes what changes with a thread's messages.
+func touch(ctx context.Context, s session, t *Thread, lastSequence int, c Counts) error {
+	_, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), last_sequence = ?,
+		system_count = ?, user_count = ?, assistant_count = ?, tool_count = ? WHERE id = ?`,
+		s.db.dialect.formatTime(t.UpdatedAt), lastSequence, c[0], c[1], c[2], c[3], t.ID)
+	return err
+}
+
+// Save creates the thread when its id is absent or unknown, else updates it, in
+// one transaction of a fixed number of statements, and returns it as stored.
+func (r *Threads) Save(ctx context.Context, p ThreadPatch) (*Thread, error) {
+	return r.save(ctx, p, nil)
+}
+
+// Restore makes the thread what p says and nothing else: fields that p omits
+// take their defaults even if the thread exists, and createdAt and updatedAt
+// are the given ones. It is how a thread is imported. p.ID must be given.
+func (r *Threads) Restore(ctx context.Context, p ThreadPatch, updatedAt time.Time) (*Thread, error) {
+	return r.save(ctx, p, &updatedAt)
+}
+
+func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) (thread *Thread, err error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	if p.Messages != nil {
+		if err := validateList(*p.Messages); err != nil {
+			return nil, At(err, "messages")
+		}
+	}
+	id := r.db.newID()
+	if p.ID != nil {
+		id = *p.ID
+	}
+	err = r.db.write(ctx, func(s session) error {
+		now := r.db.Now()
+		row, created, err := create(ctx, s, id, p, now)
+		if err != nil {
+			return err
+		}
+		stored, err := row.thread()
+		if err != nil {
+			return err
+		}
+		if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
+			return conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+		}
+		changed := *stored
+		if restored != nil {
+			title := DefaultTitle
+			changed = Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now}
+			if p.CreatedAt != nil {
+				changed.CreatedAt = *p.CreatedAt
+			}
+		}
+		changed.apply(p)
+		switch {
+		case restored != nil:
+			changed.UpdatedAt = *restored
+		case !created:
+			changed.UpdatedAt = after(stored.UpdatedAt, now)
+		}
+		counts := row.counts()
+		if p.Messages != nil {
+			if row.LastSequence, counts, err = replaceMessages(ctx, s, id, *p.Messages, now, restored != nil); err != nil {
+				return At(err, "messages")
+			}
+		}
+		if err := writeThread(ctx, s, stored, &changed, created); err != nil {
+			return err
+		}
+		thread = &changed
+		return touch(ctx, s, &changed, row.LastSequence, counts)
+	})
+	return thread, err
+}
+
+// create locks the thread, making it first if it is not there.
+func create(ctx context.Context, s session, id string, p ThreadPatch, now time.Time) (row *lockedThread, created bool, err error) {
+	if p.ID != nil {
+		if row, err = lockThread(ctx, s, id); err != nil || row != nil {
+			return row, false, err
+		}
+	}
+	if p.IfUnmodifiedSince != nil {
+		return nil, false, conflictf("there is no thread with this id (any more), and ifUnmodifiedSince was given")
+	}
+	title := DefaultTitle
+	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: now}
+	if p.CreatedAt != nil {
+		t.CreatedAt = *p.CreatedAt
+	}
+	at := s.db.dialect.formatTime
+	n, err := s.exec(ctx, `INSERT INTO threads (id, title, attributes, created_at, updated_at)
+		VALUES (?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (id) DO NOTHING`,
+		id, title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
+	if err != nil {
+		return nil, false, err
+	}
+	if n == 0 { // another writer made it since we looked
+		if row, err = lockThread(ctx, s, id); err == nil && row == nil {
+			err = conflictf("the thread was made and deleted while it was being saved")
+		}
+		return row, false, err
+	}
+	return &lockedThread{threadRow: threadRow{ID: id, Title: &title, Attributes: columnJSON(EmptyObject),
+		CreatedAt: columnTime{t.CreatedAt}, UpdatedAt: columnTime{t.UpdatedAt}}}, true, nil
+}
+
+// writeThread writes the thread's own columns and what makes it findable, as far as they changed.
+func writeThread(ctx context.Context, s session, before, t *Thread, created bool) error {
+	findable, err := sameJSON(before, t)
+	if err != nil || findable && equal(before.Title, t.Title) && before.CreatedAt.Equal(t.CreatedAt) {
+		return err
+	}
+	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
+			created_at = CAST(? AS {time}) WHERE id = ?`,
+		t.Title, string(t.Attributes), t.Source.null(), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
+		return err
+	}
+	if findable {
+		return nil
+	}
+	if !created {
+		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE thread_id = ?`, t.ID); err != nil {
+			return err
+		}
+	}
+	present, err := t.properties()
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, len(present))
+	for i, p := range present {
+		rows[i] = []string{t.ID, p.Key, p.Value}
+	}
+	return insertProperties(ctx, s, rows)
+}
+
+// sameJSON reports whether two threads are found by the same searches.
+func sameJSON(a, b *Thread) (bool, error) {
+	same, err := equalJSON(a.Attributes, b.Attributes)
+	if err != nil || !same {
+		return false, err
+	}
+	return equalJSON(a.Source, b.Source)
+}
+
+func insertProperties(ctx context.Context, s session, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
+		SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, bind(rows))
+	return err
+}
+
+// validateList checks what holds for a list of messages whatever is stored.
+func validateList(list []MessagePatch) error {
+	seen := map[string]bool{}
+	for i, p := range list {
+		if err := p.validate(); err != nil {
+			return At(err, i)
+		}
+		if p.ID == nil {
+			continue
+		}
+		if seen[*p.ID] {
+			return Invalidf([]any{i, "id"}, "must not stand in the list twice")
+		}
+		seen[*p.ID] = true
+	}
+	return nil
+}
+
+// parked is added to a place while its message moves to another one: unique
+// indexes are checked row by row, and no thread is that long.
+const parked = 1 << 40
+
+// replaceMessages makes list the thread's messages: known ids are updated in
+// place, new ones inserted, the rest deleted. With anew, the stored fields of
+// known ones do not count. It returns the new counters of the thread.
+func replaceMessages(ctx context.Context, s session, threadID string, list []MessagePatch, now time.Time, anew bool) (last int, counts Counts, err error) {
+	stored, err := messagesWhere(ctx, s, `m.thread_id = ?`, threadID)
+	if err != nil {
+		return 0, counts, err
+	}
+	old := make(map[string]*Message, len(stored))
+	for _, m := range stored {
+		old[m.ID] = m
+	}
+	var added, updated []*Message
+	var moved, dropped, unknown []string
+	for i, p := range list {
+		m := newMessage(threadID, now)
+		var before *Message
+		if p.ID == nil {
+			m.ID = s.db.newID()
+		} else if m.ID, before = *p.ID, old[*p.ID]; before == nil {
+			unknown = append(unknown, m.ID)
+		} else if !anew {
+			m = *before
+		}
+		if err := m.apply(p, now); err != nil {
+			return 0, counts, m.broken("content", err)
+		}
+		if err := m.validate(); err != nil {
+			return 0, counts, At(err, i)
+		}
+		counts.add(m.Role, 1)
+		if m.Role == RoleSystem {
+			m.place(counts.Of(NewRoleSet([]Role{RoleSystem})))
+		} else {
+			last++
+			m.place(last)
+		}
+		if before == nil {
+			added = append(added, &m)
+			continue
+		}
+		delete(old, m.ID)
+		if reflect.DeepEqual(&m, before) {
+			continue
+		}
+		updated = append(updated, &m)
+		if m.Sequence != before.Sequence || m.position != before.position {
+			moved = append(moved, m.ID)
+		}
+	}
+	for id := range old {
+		dropped = append(dropped, id)
+	}
+
+	if len(unknown) > 0 {
+		taken, err := messagesByID(ctx, s, unknown)
+		if err != nil {
+			return 0, counts, err
+		}
+		if len(taken) > 0 {
+			return 0, counts, conflictf("a message id belongs to another thread")
+		}
+	}
+	if len(dropped) > 0 {
+		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, threadID, bind(dropped)); err != nil {
+			return 0, counts, err
+		}
+	}
+	if len(moved) > 0 {
+		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
+				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
+			WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, parked, parked, threadID, bind(moved)); err != nil {
+			return 0, counts, err
+		}
+	}
+	if len(updated) > 0 {
+		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, updated))); err != nil {
+			return 0, counts, err
+		}
+	}
+	return last, counts, insert(ctx, s, threadID, added)
+}

@@ -1,0 +1,97 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// The values of extensions.code. They are API; messages are not.
+const (
+	BadUserInput        = "BAD_USER_INPUT"
+	NotFound            = "NOT_FOUND"
+	Conflict            = "CONFLICT"
+	TooComplex          = "TOO_COMPLEX"
+	ServiceUnavailable  = "SERVICE_UNAVAILABLE"
+	Timeout             = "TIMEOUT"
+	InternalServerError = "INTERNAL_SERVER_ERROR"
+	ParseFailed         = errcode.ParseFailed
+	ValidationFailed    = errcode.ValidationFailed
+)
+
+// codes is the one mapping from the domain's errors to the API's.
+var codes = map[db.Code]string{
+	db.Invalid:     BadUserInput,
+	db.NotFound:    NotFound,
+	db.Conflict:    Conflict,
+	db.Unavailable: ServiceUnavailable,
+	db.Timeout:     Timeout,
+}
+
+// present turns any error into what a client may see. What is not a domain error
+// and not the framework's own is logged and masked.
+func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
+	shown := &gqlerror.Error{Extensions: map[string]any{}}
+	var framework *gqlerror.Error
+	if errors.As(err, &framework) {
+		shown.Path, shown.Locations = framework.Path, framework.Locations
+	} else {
+		shown.Path = graphql.GetPath(ctx)
+	}
+	switch domain, ok := errors.AsType[*db.Error](err); {
+	case ok:
+		shown.Message = domain.Reason
+		shown.Extensions["code"] = codes[domain.Code]
+		if len(domain.Path) > 0 {
+			shown.Extensions["argumentPath"] = domain.Path
+		}
+		if domain.Err != nil {
+			h.log.LogAttrs(ctx, slog.LevelWarn, "database", requestAttr(ctx), slog.String("error", err.Error()))
+		}
+	case framework != nil && framework.Err == nil:
+		shown.Message, shown.Rule = framework.Message, framework.Rule
+		shown.Extensions["code"] = frameworkCode(framework)
+	default:
+		h.log.LogAttrs(ctx, slog.LevelError, "internal error", requestAttr(ctx), slog.String("error", err.Error()))
+		shown.Message = "internal server error"
+		shown.Extensions["code"] = InternalServerError
+	}
+	if id := requestID(ctx); id != "" {
+		shown.Extensions["requestId"] = id
+	}
+	return shown
+}
+
+// frameworkCode translates the codes of gqlgen and gqlparser, who reject requests before a resolver runs.
+func frameworkCode(err *gqlerror.Error) string {
+	code, _ := err.Extensions["code"].(string)
+	switch {
+	case code == "COMPLEXITY_LIMIT_EXCEEDED":
+		return TooComplex
+	case code == ValidationFailed && len(err.Path) > 0 && err.Path[0] == variable:
+		return BadUserInput // a variable's value is not the document's fault
+	case code != "":
+		return code
+	}
+	return InternalServerError
+}
+
+// errPanic is what a panic becomes; its text and stack are for the log.
+type errPanic struct {
+	value any
+	stack []byte
+}
+
+func (e *errPanic) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+func recovered(_ context.Context, value any) error {
+	return &errPanic{value, debug.Stack()}
+}

@@ -1,0 +1,125 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/playground"
+	"github.com/rs/cors"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/threadstore/threadstore/graph/generated"
+	"github.com/threadstore/threadstore/graph/loaders"
+)
+
+// Options are what New needs.
+type Options struct {
+	Threads  ThreadStore
+	Messages MessageStore
+	// Ready reports whether requests can be served.
+	Ready func(context.Context) error
+	Log   *slog.Logger
+
+	MaxPage       int      // largest limit, 1 or more
+	MaxBody       int64    // largest request body, bytes
+	MaxComplexity int      // largest cost of a request
+	CORSOrigins   []string // origins of other pages whose scripts may call the API; "*" is any
+}
+
+// server is what the handlers share.
+type server struct {
+	log *slog.Logger
+}
+
+// tokenLimit bounds the work of parsing and validating a document; some rules
+// compare every two fields of a name. Large inputs belong in variables.
+const tokenLimit = 15_000
+
+// readyTimeout bounds one look at the database.
+const readyTimeout = 5 * time.Second
+
+// New returns the handler of all routes:
+//
+//	/graphql  the API
+//	/         the playground
+//	/healthz  200 while the process lives
+//	/readyz   200 while the database can be reached and is migrated, else 503
+func New(o Options) http.Handler {
+	h := &server{log: o.Log}
+	gql := handler.New(generated.NewExecutableSchema(generated.Config{
+		Schema:     schema(o.MaxPage),
+		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
+		Complexity: complexity(o.MaxPage),
+	}))
+	gql.AddTransport(transport{maxBody: o.MaxBody})
+	gql.SetQueryCache(smallQueries{lru.New[*ast.QueryDocument](1000)})
+	gql.SetParserTokenLimit(tokenLimit)
+	gql.SetValidationRulesFn(validationRules)
+	gql.SetErrorPresenter(h.present)
+	gql.SetRecoverFunc(recovered)
+	gql.Use(&strictVariables{})
+	gql.Use(extension.FixedComplexityLimit(o.MaxComplexity))
+	gql.Use(extension.Introspection{})
+	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+		return next(loaders.Attach(ctx, o.Threads, o.Messages))
+	})
+	gql.AroundResponses(h.logResponse)
+
+	routes := http.NewServeMux()
+	routes.Handle("/graphql", gql)
+	routes.Handle("GET /{$}", playground.Handler("threadstore", "/graphql"))
+	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	routes.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := o.Ready(ctx); err != nil {
+			h.log.LogAttrs(ctx, slog.LevelWarn, "not ready", requestAttr(ctx), slog.String("error", err.Error()))
+			plain(w, http.StatusServiceUnavailable, "not ready")
+			return
+		}
+		plain(w, http.StatusOK, "ok")
+	})
+	return withRequestID(allowOrigins(o.CORSOrigins, routes))
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the client may be gone
+}
+
+// allowOrigins lets browser pages of other origins call the API.
+func allowOrigins(origins []string, next http.Handler) http.Handler {
+	if len(origins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{"X-Request-Id"},
+		MaxAge:         int((10 * time.Minute).Seconds()),
+	}).Handler(next)
+}
+
+// maxCachedQuery is the longest document, in bytes, whose parsed form is kept:
+// the cache counts documents, and a client chooses their size.
+const maxCachedQuery = 8 << 10
+
+// smallQueries is a query cache of bounded size.
+type smallQueries struct {
+	graphql.Cache[*ast.QueryDocument]
+}
+
+func (c smallQueries) Add(ctx context.Context, query string, doc *ast.QueryDocument) {
+	if len(query) <= maxCachedQuery {
+		c.Cache.Add(ctx, query, doc)
+	}
+}

@@ -1,0 +1,190 @@
+// Package loaders batches what the fields of a list need into one statement for
+// the whole list, without ever waiting for a timer.
+//
+// A list of threads is announced ([Set.Announce]) by the resolver that returns
+// it. The first of its threads whose messages are asked for makes a dataloader
+// whose batch capacity is the number of threads in the list, and asks it for all
+// of them: with the last one the batch is full and goes to the database. The
+// other threads of the list, whenever their resolvers run, find their result in
+// the dataloader's cache. So each list costs one statement for each distinct
+// window of a field, whatever the scheduling of the resolvers:
+//
+//   - Two aliases with the same arguments share a dataloader; with different
+//     ones they have one each.
+//   - A thread that is in two lists belongs to the one announced first, and its
+//     results serve both.
+//   - In a cycle (thread → messages → thread → messages) the message's thread is
+//     the announced one, so the inner field again loads for the whole list:
+//     statements grow with the depth, not with the rows.
+//
+// A Set lives for one operation, and a mutation's fields start anew with
+// [Set.Reset], so nothing is ever stale.
+package loaders
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/graph-gophers/dataloader/v7"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// Threads reads threads.
+type Threads interface {
+	// ByIDs returns those that exist, by id.
+	ByIDs(ctx context.Context, ids []string) (map[string]*db.Thread, error)
+}
+
+// Messages reads the messages of several threads at once.
+type Messages interface {
+	// ListByThreads returns the messages in the window, in order, by thread id.
+	ListByThreads(ctx context.Context, threadIDs []string, w db.Window) (map[string][]*db.Message, error)
+	// CountByThreads returns the counts of messages, by thread id.
+	CountByThreads(ctx context.Context, threadIDs []string) (map[string]db.Counts, error)
+}
+
+// Set holds the loaders of one operation. It is safe for concurrent use.
+type Set struct {
+	threads  Threads
+	messages Messages
+
+	mu    sync.Mutex
+	pages map[string]*page // by thread id
+	byID  map[string]*dataloader.Loader[string, *db.Thread]
+}
+
+// page is a list of threads that load together.
+type page struct {
+	threads []*db.Thread
+	windows map[db.Window]*dataloader.Loader[string, []*db.Message]
+	counts  *dataloader.Loader[string, db.Counts]
+}
+
+type contextKey struct{}
+
+// Attach returns a context with a new Set.
+func Attach(ctx context.Context, t Threads, m Messages) context.Context {
+	s := &Set{threads: t, messages: m}
+	s.Reset()
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// For returns the Set of the operation, which must have been attached.
+func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
+
+// Reset forgets everything that was read: a mutation has changed it.
+func (s *Set) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pages = map[string]*page{}
+	s.byID = map[string]*dataloader.Loader[string, *db.Thread]{}
+}
+
+// Announce says that the threads are one list, whose fields load together.
+func (s *Set) Announce(threads ...*db.Thread) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.announce(threads)
+}
+
+func (s *Set) announce(threads []*db.Thread) {
+	p := &page{windows: map[db.Window]*dataloader.Loader[string, []*db.Message]{}}
+	for _, t := range threads {
+		if s.pages[t.ID] == nil {
+			s.pages[t.ID] = p
+			p.threads = append(p.threads, t)
+		}
+	}
+}
+
+// Thread returns the thread, the one it was announced as if it was; nil when there is none.
+func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
+	s.mu.Lock()
+	if p := s.pages[id]; p != nil {
+		i := slices.IndexFunc(p.threads, func(t *db.Thread) bool { return t.ID == id })
+		s.mu.Unlock()
+		return p.threads[i], nil
+	}
+	l := s.byID[id]
+	if l == nil {
+		l = filled(ctx, []string{id}, func(ctx context.Context, ids []string) (map[string]*db.Thread, error) {
+			found, err := s.threads.ByIDs(ctx, ids)
+			if t := found[id]; t != nil {
+				s.Announce(t)
+			}
+			return found, err
+		})
+		s.byID[id] = l
+	}
+	s.mu.Unlock()
+	return l.Load(ctx, id)()
+}
+
+// Messages returns the messages of the thread in the window; none when it is unknown.
+func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
+	s.mu.Lock()
+	p := s.page(threadID)
+	l := p.windows[w]
+	if l == nil {
+		l = filled(ctx, p.ids(), func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
+			return s.messages.ListByThreads(ctx, ids, w)
+		})
+		p.windows[w] = l
+	}
+	s.mu.Unlock()
+	return l.Load(ctx, threadID)()
+}
+
+// Count returns how many messages of these roles the thread has.
+func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int, error) {
+	s.mu.Lock()
+	p := s.page(threadID)
+	if p.counts == nil {
+		p.counts = filled(ctx, p.ids(), s.messages.CountByThreads)
+	}
+	l := p.counts
+	s.mu.Unlock()
+	counts, err := l.Load(ctx, threadID)()
+	return counts.Of(roles), err
+}
+
+// page returns the list that the thread was announced in; a thread that was not, such as an unknown one, is its own.
+func (s *Set) page(threadID string) *page {
+	if s.pages[threadID] == nil {
+		s.announce([]*db.Thread{{ID: threadID}})
+	}
+	return s.pages[threadID]
+}
+
+func (p *page) ids() []string {
+	ids := make([]string, len(p.threads))
+	for i, t := range p.threads {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+// filled returns a dataloader that has been asked for all keys, which are
+// distinct, and so has begun to load them in one batch. A key that is not found
+// has the zero value.
+func filled[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) *dataloader.Loader[string, V] {
+	batch := func(ctx context.Context, keys []string) []*dataloader.Result[V] {
+		found, err := read(ctx, keys)
+		results := make([]*dataloader.Result[V], len(keys))
+		for i, k := range keys {
+			results[i] = &dataloader.Result[V]{Data: found[k], Error: err}
+		}
+		return results
+	}
+	l := dataloader.NewBatchedLoader(batch,
+		dataloader.WithBatchCapacity[string, V](len(keys)),
+		// Never waited for, since the batch fills at once; if that were wrong, requests would visibly hang.
+		dataloader.WithWait[string, V](time.Minute))
+	for _, k := range keys {
+		l.Load(ctx, k)
+	}
+	return l
+}

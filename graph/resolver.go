@@ -1,0 +1,78 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/graph/loaders"
+)
+
+// ThreadStore is what the resolvers need of the repository of threads.
+type ThreadStore interface {
+	loaders.Threads
+	List(ctx context.Context, limit, offset int) ([]*db.Thread, error)
+	FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*db.Thread, error)
+	FindBySource(ctx context.Context, name string, properties map[string]any, limit, offset int) ([]*db.Thread, error)
+	Save(ctx context.Context, p db.ThreadPatch) (*db.Thread, error)
+	Delete(ctx context.Context, id string) (bool, error)
+}
+
+// MessageStore is what the resolvers need of the repository of messages.
+type MessageStore interface {
+	loaders.Messages
+	Get(ctx context.Context, id string) (*db.Message, error)
+	Add(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, *db.Thread, error)
+}
+
+// Resolver is the root of all resolvers.
+type Resolver struct {
+	Threads  ThreadStore
+	Messages MessageStore
+	MaxPage  int // largest limit
+}
+
+// page announces a list of threads to the loaders and returns it.
+func page(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, error) {
+	if err == nil {
+		loaders.For(ctx).Announce(threads...)
+	}
+	return threads, err
+}
+
+// withThread returns messages of one thread. If their thread is asked for, it
+// is read here and not later: when it was deleted meanwhile, the messages are as
+// unknown as it is, and Message.thread cannot be null.
+func withThread(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
+	if len(messages) == 0 || !asksFor(ctx, "thread") {
+		return messages, nil
+	}
+	t, err := loaders.For(ctx).Thread(ctx, threadID)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	return messages, nil
+}
+
+// asksFor reports whether the current field's selection has the named field.
+func asksFor(ctx context.Context, name string) bool {
+	for _, f := range graphql.CollectFieldsCtx(ctx, nil) {
+		if f.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// add appends messages and lets their thread be found as it was right after.
+func (r *Resolver) add(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
+	messages, thread, err := r.Messages.Add(ctx, threadID, patches)
+	set := loaders.For(ctx)
+	set.Reset()
+	if err != nil {
+		return nil, err
+	}
+	set.Announce(thread)
+	return messages, nil
+}

@@ -1,0 +1,185 @@
+package graph
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/threadstore/threadstore/graph/model"
+)
+
+// validationRules are gqlparser's, and strictValues.
+func validationRules() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.AddRule("StrictValues", strictValues)
+	return r
+}
+
+// strictValues refuses in a document what gqlparser leaves to the execution:
+// numbers beyond 64 bits (which would panic when the arguments are read),
+// integers beyond 32 bits for Int, and literals that our scalars do not take.
+func strictValues(observers *core.Events, addError core.AddErrFunc) {
+	refuse := func(v *ast.Value, format string, args ...any) {
+		addError(core.Message(format, args...), core.At(v.Position))
+	}
+	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
+		switch v.Kind {
+		case ast.IntValue:
+			n, err := strconv.ParseInt(v.Raw, 10, 64)
+			if err != nil {
+				refuse(v, "An inline integer must have at most 64 bits; give larger ones in a variable.")
+			} else if v.Definition != nil && v.Definition.Name == "Int" && (n < math.MinInt32 || n > math.MaxInt32) {
+				refuse(v, "Int cannot represent non 32-bit signed integer value: %s.", v.Raw)
+			}
+		case ast.FloatValue:
+			if f, err := strconv.ParseFloat(v.Raw, 64); err != nil || math.IsInf(f, 0) {
+				refuse(v, "An inline number must fit 64 bits; give others in a variable.")
+			}
+		}
+		if v.Definition == nil || v.ExpectedType == nil || v.Kind == ast.Variable || v.Kind == ast.NullValue ||
+			v.Kind == ast.ListValue && v.ExpectedType.Elem != nil {
+			return
+		}
+		switch v.Definition.Name {
+		case "JSONObject":
+			if v.Kind != ast.ObjectValue {
+				refuse(v, "JSONObject must be an object.")
+				return
+			}
+			if e := enumIn(v); e != nil {
+				refuse(e, "An enum value is no JSON value.")
+			}
+		case "DateTime":
+			if v.Kind != ast.StringValue && v.Kind != ast.BlockValue {
+				refuse(v, "DateTime must be a string.")
+			} else if _, err := model.UnmarshalDateTime(v.Raw); err != nil {
+				refuse(v, "DateTime %s.", err)
+			}
+		}
+	})
+}
+
+// enumIn returns an enum literal inside v, nil if there is none.
+func enumIn(v *ast.Value) *ast.Value {
+	if v.Kind == ast.EnumValue {
+		return v
+	}
+	for _, c := range v.Children {
+		if e := enumIn(c.Value); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// variable is how the path of an error in a variable begins, in gqlparser's errors as in ours.
+const variable = ast.PathName("variable")
+
+// strictVariables is an extension that checks the values of variables as the
+// specification has it, before anything is executed. gqlparser's own check
+// coerces ("5" passes for an Int) and does not know oneOf.
+type strictVariables struct{ types map[string]*ast.Definition }
+
+var _ graphql.OperationContextMutator = &strictVariables{}
+
+func (*strictVariables) ExtensionName() string { return "StrictVariables" }
+
+func (s *strictVariables) Validate(es graphql.ExecutableSchema) error {
+	s.types = es.Schema().Types
+	return nil
+}
+
+func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	for _, def := range op.Operation.VariableDefinitions {
+		v, given := op.Variables[def.Variable]
+		if !given {
+			continue
+		}
+		path := ast.Path{variable, ast.PathName(def.Variable)}
+		if err := strict(s.types, def.Type, v, path); err != nil {
+			err.Extensions = map[string]any{"code": BadUserInput}
+			return err
+		}
+	}
+	return nil
+}
+
+// strict checks v against the type; what gqlparser has checked already is not checked again.
+func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path) *gqlerror.Error {
+	if v == nil {
+		return nil
+	}
+	// Lists may be typed slices: gqlparser makes a list of one from a single value.
+	if t.Elem != nil {
+		list := reflect.ValueOf(v)
+		if list.Kind() != reflect.Slice {
+			return strict(types, t.Elem, v, path)
+		}
+		for i := range list.Len() {
+			if err := strict(types, t.Elem, list.Index(i).Interface(), append(path[:len(path):len(path)], ast.PathIndex(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	def := types[t.NamedType]
+	switch def.Kind {
+	case ast.Enum:
+		s, ok := v.(string)
+		if !ok || def.EnumValues.ForName(s) == nil {
+			return gqlerror.ErrorPathf(path, "must be a value of the enum %s", def.Name)
+		}
+	case ast.Scalar:
+		if err := scalar(def.Name, v); err != nil {
+			return gqlerror.ErrorPathf(path, "%s", err.Error())
+		}
+	case ast.InputObject:
+		object, ok := v.(map[string]any)
+		if !ok {
+			return gqlerror.ErrorPathf(path, "must be an object of the type %s", def.Name)
+		}
+		if def.Directives.ForName("oneOf") != nil && !oneOf(object) {
+			return gqlerror.ErrorPathf(path, "must have exactly one field, and not null")
+		}
+		for _, f := range def.Fields {
+			if err := strict(types, f.Type, object[f.Name], append(path[:len(path):len(path)], ast.PathName(f.Name))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func oneOf(object map[string]any) bool {
+	for _, v := range object {
+		return len(object) == 1 && v != nil
+	}
+	return false
+}
+
+func scalar(name string, v any) (err error) {
+	switch name {
+	case "String":
+		_, err = model.UnmarshalString(v)
+	case "ID":
+		_, err = model.UnmarshalID(v)
+	case "Int":
+		_, err = model.UnmarshalInt(v)
+	case "Float":
+		_, err = model.UnmarshalFloat(v)
+	case "Boolean":
+		_, err = model.UnmarshalBoolean(v)
+	case "DateTime":
+		_, err = model.UnmarshalDateTime(v)
+	case "JSONObject":
+		_, err = model.UnmarshalJSONObject(v)
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package graph
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// Media types of answers. The first is the default, for clients from before the second.
+const (
+	typeJSON    = "application/json"
+	typeGraphQL = "application/graphql-response+json"
+)
+
+// transport is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
+// gqlgen's own answers malformed requests by echoing them, and has other ideas of status codes.
+type transport struct {
+	maxBody int64 // bytes
+}
+
+var _ graphql.Transport = transport{}
+
+// Supports takes every plain request: those that are not GraphQL get their error here, too.
+func (transport) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+
+// refusal is a request that HTTP or JSON forbids.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx := r.Context()
+	contentType := negotiate(r.Header.Values("Accept"))
+	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
+	refuse := func(status int, message string) {
+		err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": BadUserInput}}
+		write(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
+	}
+
+	var params *graphql.RawParams
+	var no *refusal
+	switch r.Method {
+	case http.MethodPost:
+		params, no = t.readBody(w, r)
+	case http.MethodGet, http.MethodHead:
+		params, no = readURL(r.URL)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		no = &refusal{http.StatusMethodNotAllowed, "GraphQL is asked by POST, or queries by GET"}
+	}
+	if no != nil {
+		refuse(no.status, no.message)
+		return
+	}
+	params.Headers = r.Header
+	params.ReadTime.Start, params.ReadTime.End = graphql.Now(), graphql.Now()
+
+	op, errs := exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		// The request could not be executed. Older clients expect 200 with the errors in the body.
+		status := http.StatusOK
+		if contentType == typeGraphQL {
+			status = http.StatusBadRequest
+		}
+		write(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
+		return
+	}
+	if r.Method != http.MethodPost && op.Operation.Operation != ast.Query {
+		w.Header().Set("Allow", "POST")
+		refuse(http.StatusMethodNotAllowed, "only queries may be sent by GET")
+		return
+	}
+	responses, ctx := exec.DispatchOperation(ctx, op)
+	write(w, http.StatusOK, responses(ctx))
+}
+
+// maxErrors is how many errors of an invalid document are told: 12 KB of unknown directives would make 600 KB of them.
+const maxErrors = 10
+
+// negotiate returns the media type of the answer: the first of ours that the
+// client names, preferring what it weighs higher.
+func negotiate(accept []string) string {
+	best, weight := typeJSON, 0.0
+	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil || name != typeJSON && name != typeGraphQL {
+			continue
+		}
+		q := 1.0
+		if text, ok := params["q"]; ok {
+			if err := json.Unmarshal([]byte(text), &q); err != nil {
+				continue
+			}
+		}
+		if q > weight {
+			best, weight = name, q
+		}
+	}
+	return best
+}
+
+func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+	contentType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || contentType != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, &refusal{http.StatusRequestEntityTooLarge, "the request body is too large"}
+		}
+		return nil, &refusal{http.StatusBadRequest, "the request body could not be read"}
+	}
+	v, err := db.DecodeJSON(body)
+	if err != nil {
+		return nil, &refusal{http.StatusBadRequest, "the request body must be JSON in UTF-8, with no half of a surrogate pair alone"}
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil, &refusal{http.StatusBadRequest, "the request body must be a JSON object with a query"}
+	}
+	return fields(object)
+}
+
+func readURL(u *url.URL) (*graphql.RawParams, *refusal) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, &refusal{http.StatusBadRequest, "the URL's query cannot be read"}
+	}
+	object := map[string]any{}
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		text := values.Get(name)
+		if !utf8.ValidString(text) {
+			return nil, &refusal{http.StatusBadRequest, "the URL's query must be UTF-8"}
+		}
+		switch {
+		case text == "":
+		case name == "query" || name == "operationName":
+			object[name] = text
+		default:
+			if object[name], err = db.DecodeJSON([]byte(text)); err != nil {
+				return nil, &refusal{http.StatusBadRequest, name + " must be JSON in UTF-8"}
+			}
+		}
+	}
+	return fields(object)
+}
+
+// fields takes the parameters of a GraphQL request from its JSON object.
+func fields(object map[string]any) (*graphql.RawParams, *refusal) {
+	p := &graphql.RawParams{}
+	bad := func(name, want string) *refusal {
+		return &refusal{http.StatusBadRequest, name + " must be " + want}
+	}
+	var ok bool
+	if p.Query, ok = object["query"].(string); !ok || p.Query == "" {
+		return nil, bad("query", "a GraphQL document, as a string")
+	}
+	if v := object["operationName"]; v != nil {
+		if p.OperationName, ok = v.(string); !ok {
+			return nil, bad("operationName", "a string")
+		}
+	}
+	if v := object["variables"]; v != nil {
+		if p.Variables, ok = v.(map[string]any); !ok {
+			return nil, bad("variables", "an object")
+		}
+	}
+	if v := object["extensions"]; v != nil {
+		if p.Extensions, ok = v.(map[string]any); !ok {
+			return nil, bad("extensions", "an object")
+		}
+	}
+	return p, nil
+}
+
+// write sends the response. Data is written as it is: encoding it again would
+// cost as much as making it.
+func write(w http.ResponseWriter, status int, response *graphql.Response) {
+	if response == nil { // the client has left
+		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": Timeout}}}}
+	}
+	var buf bytes.Buffer
+	separator := "{"
+	member := func(name string, v any) {
+		text, err := json.Marshal(v)
+		if err != nil { // extensions hold strings, numbers and lists of these
+			panic(err)
+		}
+		buf.WriteString(separator + `"` + name + `":`)
+		buf.Write(text)
+		separator = ","
+	}
+	if len(response.Errors) > 0 {
+		member("errors", response.Errors)
+	}
+	if len(response.Data) > 0 {
+		buf.WriteString(separator + `"data":`)
+		buf.Write(response.Data)
+		separator = ","
+	}
+	if len(response.Extensions) > 0 {
+		member("extensions", response.Extensions)
+	}
+	buf.WriteString("}")
+	w.WriteHeader(status)
+	_, _ = buf.WriteTo(w) // the client may be gone
+}

@@ -1,0 +1,264 @@
+// Command threadstore keeps the conversations of AI agents and serves them over
+// GraphQL, from an embedded SQLite file or PostgreSQL.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/interchange"
+	"github.com/threadstore/threadstore/graph"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() { // a second signal ends the process at once
+		<-ctx.Done()
+		stop()
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// cli are the commands.
+type cli struct {
+	Serve   struct{}      `cmd:"" default:"1" help:"Serve the GraphQL API (the default)."`
+	Import  importCommand `cmd:"" help:"Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; importing twice changes nothing."`
+	Export  struct{}      `cmd:"" help:"Write all threads to standard output as what import reads, all of one moment."`
+	Migrate struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve and import do that by themselves.)"`
+	Version struct{}      `cmd:"" help:"Say which version this is."`
+}
+
+type importCommand struct {
+	Files []string `arg:"" name:"file" help:"JSON Lines files; - is standard input."`
+}
+
+const description = `The place where AI-agent conversations live: a GraphQL API on SQLite or PostgreSQL.
+
+Settings come from the environment:
+  DATABASE_URL               sqlite:threads.db (default), :memory:, postgres://USER:PASSWORD@HOST/DATABASE,
+                             or Tyler's postgresql+asyncpg:// and sqlite+aiosqlite:///
+  TYLER_DB_TYPE, _HOST, _PORT, _NAME, _USER, _PASSWORD, _PATH
+                             used when DATABASE_URL is unset
+  TYLER_DB_POOL_SIZE (5), TYLER_DB_MAX_OVERFLOW (10), TYLER_DB_POOL_TIMEOUT (30 s), TYLER_DB_POOL_RECYCLE (300 s)
+  TYLER_DB_ECHO (false)      log every SQL statement
+  THREADSTORE_ADDR           listen address (127.0.0.1:8080)
+  THREADSTORE_CORS_ORIGINS   origins of browser pages that may call the API, comma-separated, * for any (none)
+  THREADSTORE_MAX_PAGE       largest limit (1000)
+  THREADSTORE_MAX_BODY       largest request body in bytes (33554432)
+  THREADSTORE_MAX_COMPLEXITY largest cost of a request (1000000)`
+
+// run is the program: it returns the exit status. ctx ends when it is told to stop.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c cli
+	ended := -1
+	parser := kong.Must(&c, kong.Name("threadstore"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { ended = status }), kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}))
+	command, err := parser.Parse(args)
+	if ended >= 0 { // --help was asked for
+		return ended
+	}
+	if err == nil {
+		err = dispatch(ctx, command.Command(), c, environment(environ), stdin, stdout, stderr)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "threadstore: %s\n", oneLine(err))
+		return 1
+	}
+	return 0
+}
+
+func dispatch(ctx context.Context, command string, c cli, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	slog.SetDefault(log) // and with it the standard logger, which libraries write to
+	if command == "version" {
+		fmt.Fprintln(stdout, version())
+		return nil
+	}
+	var s settings
+	if err := s.parse(env); err != nil {
+		return err
+	}
+	store, err := db.Open(s.database, db.Hooks{Log: log})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.database, err)
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		return fmt.Errorf("prepare %s: %w", s.database, err)
+	}
+	switch command {
+	case "serve":
+		return serve(ctx, s, store, log)
+	case "import <file>":
+		return importFiles(ctx, store, c.Import.Files, stdin, stderr)
+	case "export":
+		return interchange.Export(ctx, store.Threads(), stdout)
+	}
+	return nil // migrate
+}
+
+// settings are the environment variables of this program.
+type settings struct {
+	database      db.Options
+	Addr          string   `env:"THREADSTORE_ADDR" envDefault:"127.0.0.1:8080"`
+	CORSOrigins   []string `env:"THREADSTORE_CORS_ORIGINS"`
+	MaxPage       int      `env:"THREADSTORE_MAX_PAGE" envDefault:"1000"`
+	MaxBody       int64    `env:"THREADSTORE_MAX_BODY" envDefault:"33554432"`
+	MaxComplexity int      `env:"THREADSTORE_MAX_COMPLEXITY" envDefault:"1000000"`
+}
+
+func (s *settings) parse(env map[string]string) (err error) {
+	if err := db.ParseEnvironment(env, s); err != nil {
+		return err
+	}
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{{"THREADSTORE_MAX_PAGE", int64(s.MaxPage)}, {"THREADSTORE_MAX_BODY", s.MaxBody}, {"THREADSTORE_MAX_COMPLEXITY", int64(s.MaxComplexity)}} {
+		if v.value < 1 {
+			return fmt.Errorf("%s must be 1 or more, not %d", v.name, v.value)
+		}
+	}
+	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
+		return fmt.Errorf("THREADSTORE_ADDR must be HOST:PORT, not %.60q", s.Addr)
+	}
+	for i, o := range s.CORSOrigins {
+		o = strings.TrimSpace(o)
+		s.CORSOrigins[i] = o
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host) {
+			return fmt.Errorf("THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example (scheme and host, no path), not %.60q", o)
+		}
+	}
+	s.database, err = db.ParseOptions(env)
+	return err
+}
+
+func environment(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, e := range environ {
+		if k, v, ok := strings.Cut(e, "="); ok {
+			env[k] = v
+		}
+	}
+	return env
+}
+
+// Timeouts of the HTTP server. There is none for writing an answer: a slow reader holds no connection to the database.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 2 * time.Minute // of a whole request; the largest body at 2 Mbit/s
+	idleTimeout       = 2 * time.Minute
+	drainTimeout      = 25 * time.Second // for the requests in flight when told to stop; orchestrators kill after 30 s
+)
+
+// serve answers requests until ctx ends, then finishes those in flight.
+func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on THREADSTORE_ADDR: %w", err)
+	}
+	server := &http.Server{
+		Handler: graph.New(graph.Options{
+			Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Log: log,
+			MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity, CORSOrigins: s.CORSOrigins,
+		}),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", version())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping: finishing the requests in flight")
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(draining); err != nil {
+		return errors.Join(fmt.Errorf("requests were still in flight after %s", drainTimeout), server.Close())
+	}
+	return nil
+}
+
+// importFiles imports each file, showing progress if stderr is a terminal.
+func importFiles(ctx context.Context, store *db.DB, files []string, stdin io.Reader, stderr io.Writer) error {
+	terminal := false
+	if f, ok := stderr.(*os.File); ok {
+		terminal = term.IsTerminal(int(f.Fd()))
+	}
+	for _, name := range files {
+		threads, messages := 0, 0
+		shown := time.Now()
+		err := importFile(ctx, store, name, stdin, func(t, m int) {
+			threads, messages = t, m
+			if terminal && time.Since(shown) > 100*time.Millisecond {
+				shown = time.Now()
+				fmt.Fprintf(stderr, "\r%s: %d threads, %d messages", name, t, m)
+			}
+		})
+		if terminal {
+			fmt.Fprint(stderr, "\r\x1b[K")
+		}
+		if err != nil {
+			return fmt.Errorf("%w (%d threads before it were imported)", err, threads)
+		}
+		fmt.Fprintf(stderr, "%s: %d threads, %d messages imported\n", name, threads, messages)
+	}
+	return nil
+}
+
+func importFile(ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int)) error {
+	if name == "-" {
+		return interchange.Import(ctx, store.Threads(), "standard input", stdin, progress)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return interchange.Import(ctx, store.Threads(), name, f, progress)
+}
+
+// version is the module's, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "threadstore (unknown version)"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	if v == "" {
+		v = "(devel)"
+	}
+	return "threadstore " + v + " " + info.GoVersion
+}
+
+// oneLine is the error as one line: what libraries join with newlines is joined with semicolons.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
