@@ -27,6 +27,25 @@ func setTylerAside(ctx context.Context, s session) error {
 		if _, err := s.exec(ctx, `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
 			return err
 		}
+		if s.db.dialect.driver != PostgreSQL {
+			continue
+		}
+		// Its constraints and indexes keep their names, which ours are to have.
+		var renames []string
+		if err := s.rows(ctx, &renames, `
+			SELECT format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', c.conrelid::regclass::text, c.conname, 'tyler_' || c.conname)
+				FROM pg_constraint c WHERE c.conrelid = CAST(? AS regclass)
+			UNION ALL
+			SELECT format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, 'tyler_' || x.relname)
+				FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = CAST(? AS regclass)
+				AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid)`, to, to); err != nil {
+			return err
+		}
+		for _, rename := range renames {
+			if _, err := s.exec(ctx, rename); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -102,6 +121,9 @@ func adoptThreads(ctx context.Context, s session, after string) ([]string, error
 	threads, err := threadsOf(rows)
 	if err != nil {
 		return nil, err
+	}
+	if len(threads) == 0 {
+		return nil, nil
 	}
 	ids := make([]string, len(threads))
 	var values [][]any

@@ -472,7 +472,7 @@ func normalise[T any](decode func(JSON) (T, error), encode func(T) (JSON, error)
 	return func(j JSON) (JSON, error) {
 		v, err := decode(j)
 		if err != nil {
-			return "", fmt.Errorf("stored document: %w", err)
+			return "", fmt.Errorf("stored document: %v", err)
 		}
 		return encode(v)
 	}

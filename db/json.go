@@ -377,3 +377,10 @@ func (j JSON) object() error {
 	}
 	return nil
 }
+
+func (j JSON) objectOrNone() error {
+	if j == "" {
+		return nil
+	}
+	return j.object()
+}

@@ -202,9 +202,10 @@ func equal[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// broken says which stored message cannot be read; for the log only.
+// broken says which stored message cannot be read. The cause is not wrapped:
+// what would be the client's mistake in an input is ours in the store.
 func (m *Message) broken(column string, err error) error {
-	return fmt.Errorf("message %q: stored %s: %w", m.ID, column, err)
+	return fmt.Errorf("message %q: stored %s: %v", m.ID, column, err)
 }
 
 // Parts returns the content as parts: one TextPart for plain text, none when

@@ -45,12 +45,12 @@ func (r *messageRow) message() (*Message, error) {
 	if m.Attributes == "" {
 		m.Attributes = EmptyObject
 	}
-	if err := m.Attributes.object(); err != nil {
-		return nil, m.broken("attributes", err)
-	}
-	if m.Source != "" {
-		if err := m.Source.object(); err != nil {
-			return nil, m.broken("source", err)
+	for _, c := range []struct {
+		column string
+		err    error
+	}{{"attributes", m.Attributes.object()}, {"source", m.Source.objectOrNone()}, {"timestamp", r.Timestamp.err}} {
+		if c.err != nil {
+			return nil, m.broken(c.column, c.err)
 		}
 	}
 	return m, nil

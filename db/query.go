@@ -120,10 +120,16 @@ func (db *DB) take(ctx context.Context, pool *sqlx.DB) (*sqlx.Conn, error) {
 	waiting, cancel := context.WithTimeout(ctx, db.options.PoolTimeout)
 	defer cancel()
 	conn, err := pool.Connx(waiting)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+	if err != nil && ended(waiting) && !ended(ctx) {
 		return nil, &Error{Code: Unavailable, Reason: "no database connection became free in time; try again", Err: err}
 	}
 	return conn, err
+}
+
+// ended reports whether ctx is over; a network call can tell that its deadline has passed before ctx itself does.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // Waiting times between two attempts of a transaction. They are short, since
@@ -141,7 +147,7 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := op()
-		if err != nil && (ctx.Err() != nil || db.dialect.classify(err) != retryable) {
+		if err != nil && (ended(ctx) || db.dialect.classify(err) != retryable) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -160,7 +166,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return &Error{Code: Timeout, Reason: "the request was not finished in time, or its client left", Err: err}
 	}
 	switch db.dialect.classify(err) {

@@ -32,12 +32,12 @@ func (r *threadRow) thread() (*Thread, error) {
 	if t.Attributes == "" {
 		t.Attributes = EmptyObject
 	}
-	if err := t.Attributes.object(); err != nil {
-		return nil, fmt.Errorf("thread %q: stored attributes: %w", t.ID, err)
-	}
-	if t.Source != "" {
-		if err := t.Source.object(); err != nil {
-			return nil, fmt.Errorf("thread %q: stored source: %w", t.ID, err)
+	for _, c := range []struct {
+		column string
+		err    error
+	}{{"attributes", t.Attributes.object()}, {"source", t.Source.objectOrNone()}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
+		if c.err != nil {
+			return nil, fmt.Errorf("thread %q: stored %s: %v", t.ID, c.column, c.err)
 		}
 	}
 	return t, nil

@@ -68,20 +68,23 @@ func after(old, now time.Time) time.Time {
 	return now
 }
 
-// column reads a time as the drivers give it: time.Time from timestamptz, text from SQLite.
-type columnTime struct{ time.Time }
+// columnTime reads a time as the drivers give it: time.Time from timestamptz,
+// text from SQLite. What is no time is an error of the row (err), not of the
+// query, so that it can be told with the row's id.
+type columnTime struct {
+	time.Time
+	err error
+}
 
 func (c *columnTime) Scan(src any) error {
+	*c = columnTime{}
 	switch v := src.(type) {
 	case time.Time:
 		c.Time = Microseconds(v)
-		return nil
 	case string:
-		t, err := ParseTime(v)
-		c.Time = t
-		return err
-	case []byte:
-		return c.Scan(string(v))
+		c.Time, c.err = ParseTime(v)
+	default:
+		c.err = fmt.Errorf("no time: %T", src)
 	}
-	return fmt.Errorf("no time: %T", src)
+	return nil
 }

@@ -217,7 +217,13 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 		}
 		counts := row.counts()
 		if p.Messages != nil {
-			if row.LastSequence, counts, err = replaceMessages(ctx, s, id, *p.Messages, now, restored != nil); err != nil {
+			var before []*Message
+			if !created {
+				if before, err = messagesWhere(ctx, s, `m.thread_id = ?`, id); err != nil {
+					return err
+				}
+			}
+			if row.LastSequence, counts, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
 				return At(err, "messages")
 			}
 		}
@@ -259,7 +265,7 @@ func create(ctx context.Context, s session, id string, p ThreadPatch, now time.T
 		return row, false, err
 	}
 	return &lockedThread{threadRow: threadRow{ID: id, Title: &title, Attributes: columnJSON(EmptyObject),
-		CreatedAt: columnTime{t.CreatedAt}, UpdatedAt: columnTime{t.UpdatedAt}}}, true, nil
+		CreatedAt: columnTime{Time: t.CreatedAt}, UpdatedAt: columnTime{Time: t.UpdatedAt}}}, true, nil
 }
 
 // writeThread writes the thread's own columns and what makes it findable, as far as they changed.
@@ -332,14 +338,11 @@ func validateList(list []MessagePatch) error {
 // indexes are checked row by row, and no thread is that long.
 const parked = 1 << 40
 
-// replaceMessages makes list the thread's messages: known ids are updated in
-// place, new ones inserted, the rest deleted. With anew, the stored fields of
-// known ones do not count. It returns the new counters of the thread.
-func replaceMessages(ctx context.Context, s session, threadID string, list []MessagePatch, now time.Time, anew bool) (last int, counts Counts, err error) {
-	stored, err := messagesWhere(ctx, s, `m.thread_id = ?`, threadID)
-	if err != nil {
-		return 0, counts, err
-	}
+// replaceMessages makes list the thread's messages instead of the stored ones:
+// known ids are updated in place, new ones inserted, the rest deleted. With
+// anew, the stored fields of known ones do not count. It returns the new
+// counters of the thread.
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (last int, counts Counts, err error) {
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
 		old[m.ID] = m

@@ -1,0 +1,207 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// together runs fn n times at once and returns the errors that are not nil.
+func together(n int, fn func(i int) error) (failed []error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for i := range n {
+		wg.Go(func() {
+			if err := fn(i); err != nil {
+				mu.Lock()
+				failed = append(failed, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// handles opens one database several times, as several server processes do.
+func handles(t testing.TB, o db.Options, n int) []*db.DB {
+	t.Helper()
+	var all []*db.DB
+	for range n {
+		all = append(all, OpenOptions(t, o, db.Hooks{}))
+	}
+	return all
+}
+
+// testParallelAdd appends to one thread from 64 writers over two handles.
+func testParallelAdd(t *testing.T, driver db.Driver) {
+	stores := handles(t, Options(t, driver), 2)
+	save(t, stores[0], db.ThreadPatch{ID: ptr("t")})
+	const writers, each = 64, 5
+	for _, err := range together(writers, func(w int) error {
+		for i := range each {
+			p := user("x")
+			if i == 0 {
+				p.Role = db.RoleSystem
+			}
+			_, _, err := stores[w%2].Messages().Add(ctx, "t", []db.MessagePatch{withID(fmt.Sprintf("%d/%d", w, i), p)})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}) {
+		t.Error(err)
+	}
+	got := load(t, stores[0], "t").Messages
+	if len(got) != writers*each {
+		t.Fatalf("%d messages, want %d", len(got), writers*each)
+	}
+	for i, m := range got {
+		if want := max(i-writers+1, 0); m.Sequence != want {
+			t.Fatalf("message %d has sequence %d, want %d", i, m.Sequence, want)
+		}
+	}
+}
+
+// testParallelSave saves, appends to, deletes and reads the same threads at once.
+func testParallelSave(t *testing.T, driver db.Driver) {
+	stores := handles(t, Options(t, driver), 2)
+	for _, err := range together(12, func(w int) error {
+		store := stores[w%2]
+		for i := range 15 {
+			id := number("t", i%3)
+			var err error
+			switch (w + i) % 4 {
+			case 0: // two threads, whose writers meet in both orders
+				_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: &id, Attributes: givenObject(t, `{"a":1}`), Messages: list(user("x"), withID(id+"/kept", user("y")), user("z"))})
+			case 1:
+				_, _, err = store.Messages().Add(ctx, id, []db.MessagePatch{user("x"), user("y")})
+				if db.NotFound.Is(err) {
+					err = nil
+				}
+			case 2:
+				if w == 2 {
+					_, err = store.Threads().Delete(ctx, id)
+				}
+			case 3:
+				_, err = store.Messages().ListByThreads(ctx, []string{"t0", "t1", "t2"}, db.NewWindow(nil, ptr(3), nil, nil, nil))
+			}
+			if err != nil && !db.Conflict.Is(err) {
+				return err
+			}
+		}
+		return nil
+	}) {
+		t.Error(err)
+	}
+	for _, id := range []string{"t0", "t1", "t2"} {
+		th := load(t, stores[0], id) // checks the counters
+		if th == nil {
+			continue
+		}
+		for i, m := range th.Messages {
+			if m.Sequence != i+1 {
+				t.Errorf("thread %s: message %d has sequence %d", id, i, m.Sequence)
+			}
+		}
+	}
+}
+
+// testParallelIDs gives the same message id to many writers at once.
+func testParallelIDs(t *testing.T, driver db.Driver) {
+	stores := handles(t, Options(t, driver), 2)
+	for i := range 8 {
+		save(t, stores[0], db.ThreadPatch{ID: ptr(number("t", i))})
+	}
+	t.Run("in one thread: all but one are retries", func(t *testing.T) {
+		for _, err := range together(16, func(w int) error {
+			_, _, err := stores[w%2].Messages().Add(ctx, "t0", []db.MessagePatch{withID("one", user("same"))})
+			return err
+		}) {
+			t.Error(err)
+		}
+		if n := len(load(t, stores[0], "t0").Messages); n != 1 {
+			t.Errorf("%d messages, want 1", n)
+		}
+	})
+	t.Run("in many threads: all but one conflict", func(t *testing.T) {
+		failed := together(7, func(w int) error {
+			_, _, err := stores[w%2].Messages().Add(ctx, number("t", w+1), []db.MessagePatch{withID("contested", user("same"))})
+			return err
+		})
+		if len(failed) != 6 {
+			t.Errorf("%d failed, want 6", len(failed))
+		}
+		for _, err := range failed {
+			wantCode(t, "Add", err, db.Conflict)
+		}
+	})
+	t.Run("one new thread", func(t *testing.T) {
+		for _, err := range together(8, func(w int) error {
+			_, err := stores[w%2].Threads().Save(ctx, db.ThreadPatch{ID: ptr("new"), Title: some(number("by ", w))})
+			return err
+		}) {
+			t.Error(err)
+		}
+		if load(t, stores[0], "new") == nil {
+			t.Error("the thread is not there")
+		}
+	})
+}
+
+// testPoolTimeout takes all connections and asks for one more.
+func testPoolTimeout(t *testing.T, driver db.Driver) {
+	o := Options(t, driver)
+	o.PoolSize, o.MaxOverflow, o.PoolTimeout = 1, 1, 50*time.Millisecond
+	store := OpenOptions(t, o, db.Hooks{})
+	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	hold := func(then func() error) error { // a walk holds a reading connection while it calls us
+		return store.Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return then() })
+	}
+	err := hold(func() error {
+		if _, err := store.Threads().List(ctx, 1, 0); err != nil {
+			t.Errorf("with one of two taken: %v", err)
+		}
+		return hold(func() error {
+			_, err := store.Threads().List(ctx, 1, 0)
+			wantCode(t, "with both taken", err, db.Unavailable)
+			short, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			_, err = store.Threads().List(short, 1, 0)
+			wantCode(t, "with both taken and a caller who waits less", err, db.Timeout)
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Threads().List(ctx, 1, 0); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// testCancel cancels requests at random moments; nothing is half written and the store goes on.
+func testCancel(t *testing.T, driver db.Driver) {
+	store := Open(t, driver, db.Hooks{})
+	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	for i := range 40 {
+		short, cancel := context.WithTimeout(ctx, time.Duration(i)*100*time.Microsecond)
+		_, _, err := store.Messages().Add(short, "t", []db.MessagePatch{user("a"), user("b"), user("c")})
+		cancel()
+		if err != nil && !db.Timeout.Is(err) && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %d: %v", i, err)
+		}
+	}
+	if n := len(load(t, store, "t").Messages); n%3 != 0 {
+		t.Errorf("%d messages: a part of an append was stored", n)
+	}
+	if _, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")}); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -1,0 +1,141 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"sync"
+)
+
+// Statements records the SQL statements that reach a driver, as the driver gets
+// them. Use its Connector as db.Hooks.Connector. It is safe for concurrent use.
+type Statements struct {
+	mu     sync.Mutex
+	texts  []string
+	begun  int
+	opened int
+}
+
+// Take returns the statements since the last call; BEGIN, COMMIT and ROLLBACK are not among them.
+func (s *Statements) Take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	texts := s.texts
+	s.texts = nil
+	return texts
+}
+
+// Transactions returns how many were begun so far.
+func (s *Statements) Transactions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
+
+// Opened returns how many connections were opened so far.
+func (s *Statements) Opened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
+}
+
+func (s *Statements) saw(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts = append(s.texts, strings.Join(strings.Fields(text), " "))
+}
+
+// Connector returns c with its statements recorded.
+func (s *Statements) Connector(c driver.Connector) driver.Connector { return seenConnector{c, s} }
+
+type seenConnector struct {
+	driver.Connector
+	seen *Statements
+}
+
+func (c seenConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.seen.mu.Lock()
+	c.seen.opened++
+	c.seen.mu.Unlock()
+	return &seenConn{conn, c.seen}, nil
+}
+
+// seenConn passes on the optional interfaces that both drivers implement, or
+// behaves as database/sql does without them.
+type seenConn struct {
+	driver.Conn
+	seen *Statements
+}
+
+func (c *seenConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.seen.saw(query)
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+}
+
+func (c *seenConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.seen.saw(query)
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+}
+
+func (c *seenConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &seenStmt{stmt, query, c.seen}, nil
+}
+
+func (c *seenConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.seen.mu.Lock()
+	c.seen.begun++
+	c.seen.mu.Unlock()
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
+}
+
+func (c *seenConn) Ping(ctx context.Context) error {
+	if p, ok := c.Conn.(driver.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+func (c *seenConn) ResetSession(ctx context.Context) error {
+	if r, ok := c.Conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c *seenConn) IsValid() bool {
+	if v, ok := c.Conn.(driver.Validator); ok {
+		return v.IsValid()
+	}
+	return true
+}
+
+func (c *seenConn) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+type seenStmt struct {
+	driver.Stmt
+	query string
+	seen  *Statements
+}
+
+func (s *seenStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.seen.saw(s.query)
+	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+}
+
+func (s *seenStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.seen.saw(s.query)
+	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+}

@@ -1,0 +1,353 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// testBrokenRows edits rows by hand: reading them fails, says which row it was, and nothing else fails.
+func testBrokenRows(t *testing.T, driver db.Driver) {
+	o := Options(t, driver)
+	store := OpenOptions(t, o, db.Hooks{})
+	raw := Raw(t, o)
+	save(t, store, db.ThreadPatch{ID: ptr("fine"), Messages: list(withID("fine", user("x")))})
+	read := map[string]func(id string) error{
+		"thread": func(id string) error { _, err := store.Threads().ByIDs(ctx, []string{id}); return err },
+		"list":   func(string) error { _, err := store.Threads().List(ctx, 10, 0); return err },
+		"message": func(id string) error {
+			m, err := store.Messages().Get(ctx, id)
+			if err != nil {
+				return err
+			}
+			for _, read := range []func() error{
+				func() error { _, err := m.Parts(); return err },
+				func() error { _, err := m.ToolCalls(); return err },
+				func() error { _, err := m.Attachments(); return err },
+				func() error { _, err := m.Metrics(); return err },
+			} {
+				if err := read(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"messages": func(id string) error {
+			_, err := store.Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
+			return err
+		},
+	}
+	for i, c := range []struct {
+		table, column, value string
+		sqliteOnly           bool
+		fails                []string
+	}{
+		{"threads", "attributes", "[1]", false, []string{"thread", "list"}},
+		{"threads", "attributes", "{broken", true, []string{"thread", "list"}},
+		{"threads", "source", `"text"`, false, []string{"thread", "list"}},
+		{"threads", "updated_at", "yesterday", true, []string{"thread", "list"}},
+		{"messages", "role", "wizard", false, []string{"message", "messages"}},
+		{"messages", "attributes", `"text"`, false, []string{"message", "messages"}},
+		{"messages", "attributes", `{"a":}`, true, []string{"message", "messages"}},
+		{"messages", "source", `1`, false, []string{"message", "messages"}},
+		{"messages", "timestamp", "never", true, []string{"message", "messages"}},
+		{"messages", "parts", `{"a":1}`, false, []string{"message"}},
+		{"messages", "parts", `[{"type":"video"}]`, false, []string{"message"}},
+		{"messages", "tool_calls", `[{"id":"x"}]`, false, []string{"message"}},
+		{"messages", "tool_calls", `7`, false, []string{"message"}},
+		{"messages", "attachments", `[{}]`, false, []string{"message"}},
+		{"messages", "attachments", `[{"filename":"f","status":"lost"}]`, false, []string{"message"}},
+		{"messages", "metrics", `{"usage":{"prompt_tokens":1.5}}`, false, []string{"message"}},
+		{"messages", "metrics", `{"timing":{"started_at":"noon"}}`, false, []string{"message"}},
+	} {
+		if c.sqliteOnly && driver != db.SQLite {
+			continue // PostgreSQL's types do not let it in
+		}
+		id := number("broken ", i)
+		save(t, store, db.ThreadPatch{ID: &id, Messages: list(withID(id, user("x")))})
+		Exec(t, raw, fmt.Sprintf(`UPDATE %s SET "%s" = '%s' WHERE id = '%s'`, c.table, c.column, c.value, id))
+		for _, name := range c.fails {
+			err := read[name](id)
+			switch {
+			case err == nil:
+				t.Errorf("%s.%s = %s: reading the %s does not fail", c.table, c.column, c.value, name)
+			case !strings.Contains(err.Error(), id):
+				t.Errorf("%s.%s = %s: reading the %s fails without the id: %v", c.table, c.column, c.value, name, err)
+			default:
+				for _, code := range []db.Code{db.Invalid, db.NotFound, db.Conflict, db.Unavailable, db.Timeout} {
+					if code.Is(err) {
+						t.Errorf("%s.%s = %s: reading the %s has code %d, want an internal error", c.table, c.column, c.value, name, code)
+					}
+				}
+			}
+		}
+		if err := read["thread"]("fine"); err != nil {
+			t.Errorf("%s.%s = %s: another thread cannot be read: %v", c.table, c.column, c.value, err)
+		}
+		Exec(t, raw, fmt.Sprintf(`DELETE FROM threads WHERE id = '%s'`, id))
+	}
+
+	t.Run("as Tyler writes", func(t *testing.T) {
+		now := `'2024-05-15 15:00:00.123456'`
+		if driver == db.PostgreSQL {
+			now = `'2024-05-15 15:00:00.123456+00'`
+		}
+		Exec(t, raw,
+			`INSERT INTO threads (id, title, attributes, source, created_at, updated_at) VALUES ('tyler', NULL, '{"a": 1}', 'null', `+now+`, `+now+`)`,
+			`INSERT INTO messages (id, thread_id, sequence, role, content, tool_calls, attributes, "timestamp", source, attachments, metrics)
+				VALUES ('tyler', 'tyler', 0, 'system', 'x', 'null', '{}', `+now+`, 'null', 'null', '{}'), ('tyler 2', 'tyler', 1, 'user', 'y', NULL, '{}', `+now+`, NULL, '[]', '{}')`)
+		at := time.Date(2024, 5, 15, 15, 0, 0, 123456000, time.UTC)
+		threads, err := store.Threads().ByIDs(ctx, []string{"tyler"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "read", shownThread(t, threads["tyler"], all(t, store, "tyler")), thread{ID: "tyler", Attributes: value(t, `{"a":1}`), CreatedAt: at, UpdatedAt: at,
+			Messages: []message{
+				{ID: "tyler", ThreadID: "tyler", Role: db.RoleSystem, Content: ptr("x"), Parts: []db.Part{db.TextPart{Text: "x"}}, Attributes: map[string]any{}, Timestamp: at},
+				{ID: "tyler 2", ThreadID: "tyler", Role: db.RoleUser, Sequence: 1, Content: ptr("y"), Parts: []db.Part{db.TextPart{Text: "y"}}, Attributes: map[string]any{}, Timestamp: at},
+			}})
+	})
+}
+
+// testDurability reads the settings that an answered write rests on from every
+// connection as it is opened, also against defaults that would undo them.
+func testDurability(t *testing.T, kind db.Driver) {
+	o := Options(t, kind)
+	o.PoolSize, o.MaxOverflow = 3, 2
+	questions := map[string]string{"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA foreign_keys": "1"}
+	if kind == db.PostgreSQL {
+		questions = map[string]string{"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW full_page_writes": "on"}
+		Exec(t, Raw(t, o), fmt.Sprintf(`ALTER DATABASE %s SET synchronous_commit = off`, o.Postgres["dbname"]))
+	}
+	opened := &asked{t: t, questions: questions}
+	store := OpenOptions(t, o, db.Hooks{Connector: opened.connector})
+	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	together(20, func(int) error {
+		_, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
+		if err == nil {
+			_, err = store.Threads().List(ctx, 1, 0)
+		}
+		return err
+	})
+	if opened.connections < 2 {
+		t.Errorf("only %d connections were opened", opened.connections)
+	}
+	t.Logf("%d connections asked", opened.connections)
+}
+
+// asked asks every new connection about its settings.
+type asked struct {
+	t           *testing.T
+	questions   map[string]string
+	connections int
+}
+
+func (a *asked) connector(c driver.Connector) driver.Connector { return askedConnector{c, a} }
+
+type askedConnector struct {
+	driver.Connector
+	*asked
+}
+
+func (c askedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.connections++
+	for question, want := range c.questions {
+		rows, err := conn.(driver.QueryerContext).QueryContext(ctx, question, nil)
+		if err != nil {
+			return nil, err
+		}
+		row := make([]driver.Value, 1)
+		if err := rows.Next(row); err != nil {
+			return nil, err
+		}
+		got := fmt.Sprint(row[0])
+		if b, ok := row[0].([]byte); ok {
+			got = string(b)
+		}
+		if got != want {
+			c.t.Errorf("%s answers %q, want %q", question, got, want)
+		}
+		if err := rows.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return conn, nil
+}
+
+func testMigrate(t *testing.T, driver db.Driver) {
+	o := parse(t, URL(t, driver))
+	store := OpenOptions(t, o, db.Hooks{})
+	if err := store.Ready(ctx); err != nil {
+		t.Errorf("Ready after Migrate: %v", err)
+	}
+	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	again := OpenOptions(t, o, db.Hooks{})
+	if load(t, again, "t") == nil {
+		t.Error("migrating again lost a thread")
+	}
+}
+
+// testMigrateTogether starts several servers at once on an empty database.
+func testMigrateTogether(t *testing.T, driver db.Driver) {
+	o := parse(t, URL(t, driver))
+	for _, err := range together(6, func(int) error {
+		store, err := db.Open(o, db.Hooks{})
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+		_, err = store.Threads().Save(ctx, db.ThreadPatch{})
+		return err
+	}) {
+		t.Error(err)
+	}
+	if got, err := OpenOptions(t, o, db.Hooks{}).Threads().List(ctx, 100, 0); err != nil || len(got) != 6 {
+		t.Errorf("%d threads, %v, want 6", len(got), err)
+	}
+}
+
+func testFutureSchema(t *testing.T, driver db.Driver) {
+	o := Options(t, driver)
+	OpenOptions(t, o, db.Hooks{})
+	Exec(t, Raw(t, o), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, `+map[db.Driver]string{db.SQLite: "1", db.PostgreSQL: "true"}[driver]+`)`)
+	store, err := db.Open(o, db.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err == nil || !strings.Contains(err.Error(), "999") {
+		t.Errorf("Migrate = %v, want an error that names version 999", err)
+	}
+	if err := store.Ready(ctx); err == nil {
+		t.Error("Ready does not mind the version")
+	}
+}
+
+// tylerTables are as SQLAlchemy makes them from Tyler's models.
+func tylerTables(kind db.Driver) []string {
+	const json = "JSON"
+	at := "DATETIME"
+	if kind == db.PostgreSQL {
+		at = "TIMESTAMP WITH TIME ZONE"
+	}
+	return []string{
+		`CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)`, // not ours to touch
+		fmt.Sprintf(`CREATE TABLE threads (id VARCHAR NOT NULL, title VARCHAR, attributes %[1]s NOT NULL, source %[1]s, created_at %[2]s, updated_at %[2]s, PRIMARY KEY (id))`, json, at),
+		fmt.Sprintf(`CREATE TABLE messages (id VARCHAR NOT NULL, thread_id VARCHAR NOT NULL, sequence INTEGER NOT NULL, role VARCHAR NOT NULL, content TEXT,
+			name VARCHAR, tool_call_id VARCHAR, tool_calls %[1]s, attributes %[1]s NOT NULL, timestamp %[2]s, source %[1]s, attachments %[1]s, metrics %[1]s NOT NULL,
+			PRIMARY KEY (id), FOREIGN KEY(thread_id) REFERENCES threads (id) ON DELETE CASCADE)`, json, at),
+		`CREATE INDEX ix_messages_thread ON messages (thread_id)`,
+	}
+}
+
+// testAdopt migrates a database that Tyler has written.
+func testAdopt(t *testing.T, driver db.Driver) {
+	o := parse(t, URL(t, driver))
+	raw := Raw(t, o)
+	Exec(t, raw, tylerTables(driver)...)
+	zone := ""
+	if driver == db.PostgreSQL {
+		zone = "+00"
+	}
+	at := func(second int) string { return fmt.Sprintf("'2024-05-15 15:00:%02d.000007%s'", second, zone) }
+	metrics := `{"model": "gpt-4o", "timing": {"started_at": null, "ended_at": "2024-05-15T15:00:01.5+00:00", "latency": 12.5}, "usage": {"completion_tokens": 1, "prompt_tokens": 2, "total_tokens": 3}, "weave_call": {"id": "", "ui_url": ""}, "extra": {"kept": true}}`
+	Exec(t, raw,
+		`INSERT INTO threads VALUES ('t1', 'One', '{"customer_id": "42", "n": 1.0}', '{"name": "slack", "channel": "C1"}', `+at(1)+`, `+at(9)+`)`,
+		`INSERT INTO threads VALUES ('t2', NULL, '{}', 'null', `+at(2)+`, `+at(8)+`)`,
+		`INSERT INTO threads VALUES ('t3', 'numbered badly', '{}', NULL, NULL, `+at(7)+`)`,
+		`INSERT INTO messages VALUES ('s1', 't1', 0, 'system', 'one', NULL, NULL, 'null', '{}', `+at(1)+`, 'null', 'null', '{}')`,
+		`INSERT INTO messages VALUES ('s2', 't1', 0, 'system', 'two', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL, '{}')`,
+		`INSERT INTO messages VALUES ('a1', 't1', 1, 'assistant', NULL, NULL, NULL, '[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}]', '{}', `+at(3)+`, NULL, NULL, '`+metrics+`')`,
+		`INSERT INTO messages VALUES ('b1', 't1', 2, 'tool', 'done', 'f', 'c', NULL, '{"k": [1]}', `+at(4)+`, '{"id": "x", "type": "tool"}', '[{"filename": "a", "status": "stored"}]', '{}')`,
+		`INSERT INTO messages VALUES ('g1', 't1', 5, 'user', '', NULL, NULL, NULL, '{}', `+at(5)+`, NULL, NULL, '{}')`,
+		`INSERT INTO messages VALUES ('d2', 't3', 1, 'user', 'second', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL, '{}')`,
+		`INSERT INTO messages VALUES ('d1', 't3', 1, 'user', 'first', NULL, NULL, NULL, '{}', `+at(1)+`, NULL, NULL, '{}')`,
+	)
+	store := OpenOptions(t, o, db.Hooks{})
+	moment := func(second int) time.Time { return time.Date(2024, 5, 15, 15, 0, second, 7000, time.UTC) }
+	none := map[string]any{}
+	text := func(s string) []db.Part { return []db.Part{db.TextPart{Text: s}} }
+	diff(t, "t1", *load(t, store, "t1"), thread{ID: "t1", Title: ptr("One"), Attributes: value(t, `{"customer_id":"42","n":1}`), Source: value(t, `{"name":"slack","channel":"C1"}`),
+		CreatedAt: moment(1), UpdatedAt: moment(9), Messages: []message{
+			{ID: "s1", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("one"), Parts: text("one"), Attributes: none, Timestamp: moment(1)},
+			{ID: "s2", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("two"), Parts: text("two"), Attributes: none, Timestamp: moment(2)},
+			{ID: "a1", ThreadID: "t1", Role: db.RoleAssistant, Sequence: 1, Attributes: none, Timestamp: moment(3),
+				ToolCalls: []db.ToolCall{{CallID: "c", Type: "function", Function: db.ToolCallFunction{Name: "f", Arguments: "{}"}}},
+				Metrics: db.Metrics{Model: ptr("gpt-4o"), Timing: db.Timing{EndedAt: ptr(time.Date(2024, 5, 15, 15, 0, 1, 500000000, time.UTC)), LatencyMS: 12.5},
+					Usage: db.TokenUsage{PromptTokens: 2, CompletionTokens: 1, TotalTokens: 3}}},
+			{ID: "b1", ThreadID: "t1", Role: db.RoleTool, Sequence: 2, Content: ptr("done"), Parts: text("done"), Name: ptr("f"), ToolCallID: ptr("c"), Attributes: value(t, `{"k":[1]}`),
+				Timestamp: moment(4), Source: value(t, `{"id":"x","type":"tool"}`), Attachments: []db.Attachment{{Filename: "a", Status: db.AttachmentStored}}},
+			{ID: "g1", ThreadID: "t1", Role: db.RoleUser, Sequence: 5, Content: ptr(""), Parts: text(""), Attributes: none, Timestamp: moment(5)},
+		}})
+	diff(t, "t2", *load(t, store, "t2"), thread{ID: "t2", Attributes: none, CreatedAt: moment(2), UpdatedAt: moment(8)})
+	var order []string
+	for _, m := range load(t, store, "t3").Messages {
+		order = append(order, fmt.Sprint(m.ID, m.Sequence))
+	}
+	diff(t, "t3, numbered anew", order, []string{"d11", "d22"})
+
+	if got, err := store.Threads().FindByAttributes(ctx, decoded(t, `{"customer_id":"42","n":1}`), 10, 0); err != nil || len(got) != 1 {
+		t.Errorf("FindByAttributes = %v, %v", ids(got), err)
+	}
+	if got, err := store.Threads().FindBySource(ctx, "slack", decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
+		t.Errorf("FindBySource = %v, %v", ids(got), err)
+	}
+	list, err := store.Threads().List(ctx, 10, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "List", ids(list), []string{"t1", "t2", "t3"})
+	added, _, err := store.Messages().Add(ctx, "t1", []db.MessagePatch{user("x"), {Role: db.RoleSystem}})
+	if err != nil || added[0].Sequence != 6 || added[1].Sequence != 0 {
+		t.Errorf("Add = %+v, %v, want sequence 6", added, err)
+	}
+	Exec(t, raw, `DROP TABLE alembic_version`)
+	diff(t, "the tables", columns(t, raw, driver), columns(t, Raw(t, fresh(t, driver)), driver))
+}
+
+// fresh returns the options of a database that was migrated from nothing.
+func fresh(t testing.TB, driver db.Driver) db.Options {
+	t.Helper()
+	o := parse(t, URL(t, driver))
+	OpenOptions(t, o, db.Hooks{})
+	return o
+}
+
+// columns returns the definition of all tables and indexes.
+func columns(t testing.TB, raw *sql.DB, kind db.Driver) []string {
+	t.Helper()
+	query := `SELECT name || ': ' || COALESCE(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1`
+	if kind == db.PostgreSQL {
+		query = `SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '') || ' ' || COALESCE(collation_name, '')
+				FROM information_schema.columns WHERE table_schema = 'public'
+			UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+			UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1`
+	}
+	rows, err := raw.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, line)
+	}
+	return all
+}
