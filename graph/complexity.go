@@ -9,8 +9,8 @@ import (
 const wholeThread = 100
 
 // complexity returns the cost functions: each field 1, times the page of every
-// paged list around it. Arguments out of range are clamped here and refused by
-// the resolver, so that they are never "too complex".
+// paged list around it. A limit out of range costs nothing beyond its field: the
+// resolver refuses it, which must not be hidden behind "too complex".
 func complexity(maxPage int) (c generated.ComplexityRoot) {
 	times := func(child, page int) int {
 		page = min(max(page, 0), maxPage)
@@ -18,6 +18,12 @@ func complexity(maxPage int) (c generated.ComplexityRoot) {
 			return maxCost
 		}
 		return 1 + page*child
+	}
+	list := func(child, limit int) int {
+		if limit < 0 || limit > maxPage {
+			return 1
+		}
+		return times(child, limit)
 	}
 	messages := func(child int, first, last *int) int {
 		switch {
@@ -28,15 +34,15 @@ func complexity(maxPage int) (c generated.ComplexityRoot) {
 		}
 		return times(child, min(wholeThread, maxPage))
 	}
-	c.Query.Threads = func(child, limit, _ int) int { return times(child, limit) }
+	c.Query.Threads = func(child, limit, _ int) int { return list(child, limit) }
 	c.Query.RecentThreads = func(child int, limit *int) int {
 		if limit == nil {
 			return times(child, maxPage)
 		}
-		return times(child, *limit)
+		return list(child, *limit)
 	}
-	c.Query.FindThreadsByAttributes = func(child int, _ map[string]any, limit, _ int) int { return times(child, limit) }
-	c.Query.FindThreadsBySource = func(child int, _ string, _ map[string]any, limit, _ int) int { return times(child, limit) }
+	c.Query.FindThreadsByAttributes = func(child int, _ map[string]any, limit, _ int) int { return list(child, limit) }
+	c.Query.FindThreadsBySource = func(child int, _ string, _ map[string]any, limit, _ int) int { return list(child, limit) }
 	c.Query.Messages = func(child int, _ string, first, last, _, _ *int, _ []db.Role) int {
 		return messages(child, first, last)
 	}

@@ -69,6 +69,7 @@ func New(o Options) http.Handler {
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 		return next(loaders.Attach(ctx, o.Threads, o.Messages))
 	})
+	gql.AroundFields(introspectionNulls)
 	gql.AroundResponses(h.logResponse)
 
 	routes := http.NewServeMux()

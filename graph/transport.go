@@ -170,6 +170,9 @@ func fields(object map[string]any) (*graphql.RawParams, *refusal) {
 	if p.Query, ok = object["query"].(string); !ok || p.Query == "" {
 		return nil, bad("query", "a GraphQL document, as a string")
 	}
+	if halfSurrogate(p.Query) {
+		return nil, bad("query", "Unicode, with no half of a surrogate pair alone")
+	}
 	if v := object["operationName"]; v != nil {
 		if p.OperationName, ok = v.(string); !ok {
 			return nil, bad("operationName", "a string")
@@ -186,6 +189,46 @@ func fields(object map[string]any) (*graphql.RawParams, *refusal) {
 		}
 	}
 	return p, nil
+}
+
+// halfSurrogate reports whether a string of a GraphQL document holds an escaped
+// surrogate without its other half, for which gqlparser would put U+FFFD.
+func halfSurrogate(document string) bool {
+	if !strings.Contains(document, `\u`) {
+		return false
+	}
+	for i := 0; i < len(document); {
+		rest := document[i:]
+		switch {
+		case rest[0] == '#':
+			end := strings.IndexAny(rest, "\r\n")
+			if end < 0 {
+				return false
+			}
+			i += end
+		case strings.HasPrefix(rest, `"""`): // block strings have no escapes but one for their end
+			end := strings.Index(strings.ReplaceAll(rest[3:], `\"""`, `\...`), `"""`)
+			if end < 0 {
+				return false
+			}
+			i += 3 + end + 3
+		case rest[0] == '"':
+			end := 1
+			for end < len(rest) && rest[end] != '"' {
+				if rest[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			if db.CheckText([]byte(rest[:min(end, len(rest))])) != nil {
+				return true
+			}
+			i += end + 1
+		default:
+			i++
+		}
+	}
+	return false
 }
 
 // write sends the response. Data is written as it is: encoding it again would

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { afterEach, before, beforeEach, mock, test as nodeTest } from 'node:test';
+import { format } from 'node:util';
 import { ask, boundedFetch, endpoint, readData, testTimeout } from './support.mjs'; // before Apollo, see there
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
 import { loadDevMessages, loadErrorMessages } from '@apollo/client/dev';
@@ -127,7 +128,7 @@ const consoleMethods = ['log', 'info', 'warn', 'error', 'debug'];
 let complaints = [];
 beforeEach(() => {
   complaints = [];
-  for (const method of consoleMethods) mock.method(console, method, (...args) => complaints.push(`${method}: ${args.map(String).join(' ')}`));
+  for (const method of consoleMethods) mock.method(console, method, (...args) => complaints.push(`${method}: ${format(...args)}`));
 });
 afterEach(() => {
   mock.restoreAll();
@@ -170,9 +171,15 @@ function watch(t, client, options) {
   });
   t.after(() => subscription.unsubscribe());
   async function shown(asWished = () => true) {
-    const signal = AbortSignal.timeout(watchTimeout);
-    while (states.length === 0 || !asWished(states.at(-1))) await once(changes, 'state', { signal });
-    return states.at(-1);
+    // AbortSignal.timeout would let the process end while nothing else is awaited.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('the watched query has not shown it in time')), watchTimeout);
+    try {
+      while (states.length === 0 || !asWished(states.at(-1))) await once(changes, 'state', { signal: late.signal });
+      return states.at(-1);
+    } finally {
+      clearTimeout(timer);
+    }
   }
   return { query, states, shown };
 }
@@ -266,7 +273,7 @@ test('lost cache data would be seen here', () => {
   write('b', { b: 2 });
   const warnings = complaints.splice(0);
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /^warn: Cache data may be lost when replacing the .* field of a .* object/);
+  assert.match(warnings[0], /^warn: Cache data may be lost when replacing the child field of a Parent object/);
 });
 
 test('graphql-js accepts the introspected schema, and every document of these tests against it', () => {
@@ -276,7 +283,7 @@ test('graphql-js accepts the introspected schema, and every document of these te
   assert.equal(schema.getType('ContentPartInput').isOneOf, true);
 });
 
-test('introspection answers null, not an empty list, for what a kind of type cannot have', async () => {
+test('introspection answers null for what a kind of type cannot have', async () => {
   // As the specification has it ("All other fields must return null"). Scripts that collect possibleTypes rely on it.
   const owners = {
     fields: ['OBJECT', 'INTERFACE'],
@@ -284,9 +291,10 @@ test('introspection answers null, not an empty list, for what a kind of type can
     possibleTypes: ['UNION', 'INTERFACE'],
     enumValues: ['ENUM'],
     inputFields: ['INPUT_OBJECT'],
+    isOneOf: ['INPUT_OBJECT'],
   };
   const { __schema: { types } } = await ask(`{
-    __schema { types { kind name fields { name } interfaces { name } possibleTypes { name } enumValues { name } inputFields { name } } }
+    __schema { types { kind name fields { name } interfaces { name } possibleTypes { name } enumValues { name } inputFields { name } isOneOf } }
   }`);
   const wrong = {}; // field -> types
   for (const [field, kinds] of Object.entries(owners)) {

@@ -23,7 +23,6 @@ package loaders
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,13 +51,14 @@ type Set struct {
 	messages Messages
 
 	mu    sync.Mutex
-	pages map[string]*page // by thread id
+	known map[string]*db.Thread // announced, by id
+	pages map[string]*page      // by thread id
 	byID  map[string]*dataloader.Loader[string, *db.Thread]
 }
 
 // page is a list of threads that load together.
 type page struct {
-	threads []*db.Thread
+	ids     []string
 	windows map[db.Window]*dataloader.Loader[string, []*db.Message]
 	counts  *dataloader.Loader[string, db.Counts]
 }
@@ -79,6 +79,7 @@ func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
 func (s *Set) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.known = map[string]*db.Thread{}
 	s.pages = map[string]*page{}
 	s.byID = map[string]*dataloader.Loader[string, *db.Thread]{}
 }
@@ -87,15 +88,23 @@ func (s *Set) Reset() {
 func (s *Set) Announce(threads ...*db.Thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.announce(threads)
+	ids := make([]string, len(threads))
+	for i, t := range threads {
+		ids[i] = t.ID
+		if s.known[t.ID] == nil {
+			s.known[t.ID] = t
+		}
+	}
+	s.list(ids)
 }
 
-func (s *Set) announce(threads []*db.Thread) {
+// list makes those of the threads a list that are not in one yet.
+func (s *Set) list(ids []string) {
 	p := &page{windows: map[db.Window]*dataloader.Loader[string, []*db.Message]{}}
-	for _, t := range threads {
-		if s.pages[t.ID] == nil {
-			s.pages[t.ID] = p
-			p.threads = append(p.threads, t)
+	for _, id := range ids {
+		if s.pages[id] == nil {
+			s.pages[id] = p
+			p.ids = append(p.ids, id)
 		}
 	}
 }
@@ -103,10 +112,9 @@ func (s *Set) announce(threads []*db.Thread) {
 // Thread returns the thread, the one it was announced as if it was; nil when there is none.
 func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	s.mu.Lock()
-	if p := s.pages[id]; p != nil {
-		i := slices.IndexFunc(p.threads, func(t *db.Thread) bool { return t.ID == id })
+	if t := s.known[id]; t != nil {
 		s.mu.Unlock()
-		return p.threads[i], nil
+		return t, nil
 	}
 	l := s.byID[id]
 	if l == nil {
@@ -129,7 +137,7 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 	p := s.page(threadID)
 	l := p.windows[w]
 	if l == nil {
-		l = filled(ctx, p.ids(), func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
+		l = filled(ctx, p.ids, func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
 			return s.messages.ListByThreads(ctx, ids, w)
 		})
 		p.windows[w] = l
@@ -143,7 +151,7 @@ func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int
 	s.mu.Lock()
 	p := s.page(threadID)
 	if p.counts == nil {
-		p.counts = filled(ctx, p.ids(), s.messages.CountByThreads)
+		p.counts = filled(ctx, p.ids, s.messages.CountByThreads)
 	}
 	l := p.counts
 	s.mu.Unlock()
@@ -154,17 +162,9 @@ func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int
 // page returns the list that the thread was announced in; a thread that was not, such as an unknown one, is its own.
 func (s *Set) page(threadID string) *page {
 	if s.pages[threadID] == nil {
-		s.announce([]*db.Thread{{ID: threadID}})
+		s.list([]string{threadID})
 	}
 	return s.pages[threadID]
-}
-
-func (p *page) ids() []string {
-	ids := make([]string, len(p.threads))
-	for i, t := range p.threads {
-		ids[i] = t.ID
-	}
-	return ids
 }
 
 // filled returns a dataloader that has been asked for all keys, which are

@@ -72,6 +72,8 @@ func UnmarshalInt(v any) (int, error) {
 	switch v := v.(type) {
 	case int64:
 		n = v
+	case int: // a default that gqlgen fills in
+		n = int64(v)
 	case json.Number:
 		var err error
 		if n, err = strconv.ParseInt(v.String(), 10, 64); err != nil {
@@ -95,6 +97,8 @@ func UnmarshalFloat(v any) (float64, error) {
 	case float64:
 		return v, nil
 	case int64:
+		return float64(v), nil
+	case int: // a default that gqlgen fills in
 		return float64(v), nil
 	case json.Number:
 		if f, err := strconv.ParseFloat(v.String(), 64); err == nil {
