@@ -23,6 +23,7 @@ var postgres = dialect{
 		"{json}", "jsonb",
 		"{time}", "timestamptz",
 		"{lock}", "FOR UPDATE",
+		"{by role}", "", // its statistics tell it
 	),
 	snapshot:   "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },

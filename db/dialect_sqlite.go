@@ -22,6 +22,7 @@ var sqlite3 = dialect{
 		"{json}", "text",
 		"{time}", "text",
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
+		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
 	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") },

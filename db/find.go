@@ -113,10 +113,14 @@ func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[stri
 	return r.find(ctx, append(named, present...), absent, limit, offset)
 }
 
-// rare is how many matches of its rarest property a search may have to be
-// answered from them: all are read and sorted. With more, the threads are
-// walked newest first until enough match, which is soon, since many do.
-const rare = 2000
+// How many matches of its rarest property make a search cheap: up to rare of
+// them are all read and sorted. With more, the threads are walked newest first
+// until enough match, which is soon, since many do. Most searches have a
+// property with fewer than veryRare, and then no others are counted further.
+const (
+	veryRare = 64
+	rare     = 2000
+)
 
 // find returns the threads that have all properties and none of the absent keys.
 //
@@ -151,24 +155,31 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		rows[i] = []string{p.Key, p.Value}
 	}
 	// Every given property must be there: count those that are. (As a scalar subquery, it is a condition on one
-	// thread and stays one; the planners would turn NOT EXISTS or EXISTS into a join and lose the order of the walk.)
-	const matches = `(SELECT count(*) FROM given g JOIN thread_properties x ON x.key = g.key AND x.value = g.value WHERE x.thread_id = t.id)
+	// thread and stays one; the planners would turn EXISTS into a join and lose the order of the walk.)
+	const matches = `(SELECT count(*) FROM given g WHERE (
+				SELECT 1 FROM thread_properties x WHERE x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
 			= (SELECT count(*) FROM given)`
-	add(`WITH given AS (
+	const counted = `(SELECT count(*) FROM (
+				SELECT 1 FROM thread_properties x WHERE x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
+	add(`WITH given AS MATERIALIZED (
 			SELECT r.value ->> 0 AS key, r.value ->> 1 AS value FROM {rows} AS r
-		), sizes AS (
-			SELECT g.key, g.value, (SELECT count(*) FROM (
-				SELECT 1 FROM thread_properties x WHERE x.key = g.key AND x.value = g.value LIMIT ?) AS few) AS n
-			FROM given g
-		), driver AS (
-			SELECT s.key, s.value, s.n FROM sizes s ORDER BY s.n, s.key LIMIT 1
+		), sizes AS MATERIALIZED (
+			SELECT g.key, g.value, `+counted+` AS n FROM given g
+		), driver AS MATERIALIZED (
+			SELECT u.key, u.value, u.n FROM (
+				SELECT s.key, s.value, s.n FROM sizes s WHERE s.n < ?
+				UNION ALL
+				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
+			) AS u ORDER BY u.n, u.key LIMIT 1
 		)
 		SELECT `+threadColumns+` FROM (SELECT * FROM (
 			SELECT `+threadColumns+` FROM driver d
 			CROSS JOIN thread_properties p
 			CROSS JOIN threads t
-			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id
-			AND `+matches, bind(rows), rare, rare)
+			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, bind(rows), veryRare, veryRare, rare, veryRare, rare)
+	if len(present) > 1 { // else the driver is all there is
+		add(` AND ` + matches)
+	}
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
 		UNION ALL SELECT * FROM (

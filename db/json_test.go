@@ -52,14 +52,14 @@ func short(text string) string {
 	return fmt.Sprintf("%s...%s (%d bytes)", text[:80], text[len(text)-40:], len(text))
 }
 
-// wantInvalid fails the test unless err is an Invalid error with this path.
+// wantInvalid fails the test unless err is an Invalid error with this path; nil is any path.
 func wantInvalid(t *testing.T, call string, err error, path []any) {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Code != Invalid {
 		t.Fatalf("%s: error %v (%T), want one of code Invalid", call, err, err)
 	}
-	if len(e.Path) == 0 && len(path) == 0 {
+	if path == nil || len(path) == 0 && len(e.Path) == 0 {
 		return
 	}
 	if diff := cmp.Diff(path, e.Path); diff != "" {
@@ -222,7 +222,7 @@ func TestNewObject(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%s = %s, want it refused", call, short(string(got)))
 				}
-				wantInvalid(t, call, err, nil)
+				wantInvalid(t, call, err, []any{})
 				return
 			}
 			if err != nil {
@@ -319,7 +319,7 @@ func TestNewObjectSize(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%s = %d bytes, want it refused", call, len(got))
 				}
-				wantInvalid(t, call, err, nil)
+				wantInvalid(t, call, err, []any{})
 			} else if err != nil || len(got) != c.size {
 				t.Errorf("%s = %d bytes, %v, want %d bytes", call, len(got), err, c.size)
 			}
@@ -351,7 +351,7 @@ func TestNewDocument(t *testing.T) {
 			got, err := newDocument(decoded(t, c.in))
 			call := fmt.Sprintf("newDocument(%s)", short(c.in))
 			if c.want == "" {
-				wantInvalid(t, call, err, nil)
+				wantInvalid(t, call, err, []any{})
 			} else if err != nil || string(got) != c.want {
 				t.Errorf("%s = %s, %v, want %s", call, short(string(got)), err, short(c.want))
 			}

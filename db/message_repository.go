@@ -1,9 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -226,41 +228,59 @@ func windows(ctx context.Context, s session, threadIDs []string, w Window) (map[
 	for _, m := range messages {
 		found[m.ThreadID] = append(found[m.ThreadID], m)
 	}
+	for _, list := range found {
+		slices.SortFunc(list, (*Message).compare)
+	}
 	return found, nil
+}
+
+// compare is the order of messages in a thread.
+func (m *Message) compare(other *Message) int {
+	return cmp.Or(cmp.Compare(m.Sequence, other.Sequence), cmp.Compare(m.position, other.position))
 }
 
 // query returns the statement for the window. A limited one first looks up, for
 // each thread, the ordinal at which its window ends, by walking an index from
-// the start or the end; with roles, one such walk for each role.
+// the start or the end; with roles, one such walk for each role. It asks for no
+// order: the rows come in that of the index as a rule, and a sort of them all in
+// the database would cost more than looking whether they do.
 func (w Window) query(threadIDs []string) (string, []any) {
 	var q strings.Builder
-	var args []any
+	args := []any{bind(threadIDs)}
 	add := func(text string, more ...any) {
 		q.WriteString(text)
 		args = append(args, more...)
 	}
 	var wanted []Role // nil for all
+	index := ""
 	if w.Roles != AllRoles {
+		index = ` {by role}`
 		for _, r := range roles {
 			if w.Roles.has(r) {
 				wanted = append(wanted, r)
 			}
 		}
 	}
-	add(`SELECT `+messageColumns+` FROM {list} AS k CROSS JOIN messages m
-		WHERE m.thread_id = k.value AND m.ordinal > ? AND m.ordinal < ?`, bind(threadIDs), w.After, w.Before)
+	add(`SELECT ` + messageColumns + ` FROM {list} AS k CROSS JOIN messages m` + index + ` WHERE m.thread_id = k.value`)
 	if wanted != nil {
 		add(` AND m.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
 		for _, r := range wanted {
 			args = append(args, string(r))
 		}
 	}
+	// One bound on each side: SQLite's search of an index uses one, and not always the narrower.
+	if w.Limit < 0 || !w.FromEnd {
+		add(` AND m.ordinal > ?`, w.After)
+	}
+	if w.Limit < 0 || w.FromEnd {
+		add(` AND m.ordinal < ?`, w.Before)
+	}
 	if w.Limit >= 0 {
 		end, order := `m.ordinal <= (SELECT max(e.ordinal)`, ` ORDER BY ordinal`
 		if w.FromEnd {
 			end, order = `m.ordinal >= (SELECT min(e.ordinal)`, ` ORDER BY ordinal DESC`
 		}
-		const walk = `SELECT x.ordinal FROM messages x WHERE x.thread_id = k.value AND x.ordinal > ? AND x.ordinal < ?`
+		walk := `SELECT x.ordinal FROM messages x` + index + ` WHERE x.thread_id = k.value AND x.ordinal > ? AND x.ordinal < ?`
 		add(` AND ` + end + ` FROM (`)
 		if wanted == nil {
 			add(walk+order+` LIMIT ?`, w.After, w.Before, w.Limit)
@@ -276,7 +296,6 @@ func (w Window) query(threadIDs []string) (string, []any) {
 		}
 		add(`) AS e)`)
 	}
-	add(` ORDER BY m.thread_id, m.ordinal`)
 	return q.String(), args
 }
 

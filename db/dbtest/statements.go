@@ -11,7 +11,7 @@ import (
 // them. Use its Connector as db.Hooks.Connector. It is safe for concurrent use.
 type Statements struct {
 	mu     sync.Mutex
-	texts  []string
+	calls  []Call
 	begun  int
 	opened int
 }
@@ -20,9 +20,27 @@ type Statements struct {
 func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	texts := s.texts
-	s.texts = nil
+	var texts []string
+	for _, c := range s.calls {
+		texts = append(texts, strings.Join(strings.Fields(c.Text), " "))
+	}
+	s.calls = nil
 	return texts
+}
+
+// Call is a statement with its values.
+type Call struct {
+	Text string
+	Args []any
+}
+
+// TakeCalls is Take with the values.
+func (s *Statements) TakeCalls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := s.calls
+	s.calls = nil
+	return calls
 }
 
 // Transactions returns how many were begun so far.
@@ -39,10 +57,14 @@ func (s *Statements) Opened() int {
 	return s.opened
 }
 
-func (s *Statements) saw(text string) {
+func (s *Statements) saw(text string, args []driver.NamedValue) {
+	c := Call{Text: text}
+	for _, a := range args {
+		c.Args = append(c.Args, a.Value)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.texts = append(s.texts, strings.Join(strings.Fields(text), " "))
+	s.calls = append(s.calls, c)
 }
 
 // Connector returns c with its statements recorded.
@@ -72,12 +94,12 @@ type seenConn struct {
 }
 
 func (c *seenConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.seen.saw(query)
+	c.seen.saw(query, args)
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
 
 func (c *seenConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.seen.saw(query)
+	c.seen.saw(query, args)
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 }
 
@@ -131,11 +153,11 @@ type seenStmt struct {
 }
 
 func (s *seenStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	s.seen.saw(s.query)
+	s.seen.saw(s.query, args)
 	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 }
 
 func (s *seenStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	s.seen.saw(s.query)
+	s.seen.saw(s.query, args)
 	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }

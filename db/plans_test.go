@@ -1,0 +1,257 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/dbtest"
+)
+
+var (
+	planThreads = flag.Int("plan-threads", 200_000, "how many threads TestPlans makes")
+	update      = flag.Bool("update", false, "TestPlans writes ../docs/plans.md")
+)
+
+// TestPlans reads the plan of every read on a big store: each is a search, or a
+// walk in order that stops at its limit, so the rows it touches are at most a
+// small multiple of those it returns.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	n := *planThreads
+	const messages = 2
+	some := func(k int) (ids []string) {
+		for i := range k {
+			ids = append(ids, dbtest.BulkID(i*(n/k)))
+		}
+		return ids
+	}
+	seven := 7
+	window := func(first, last, after *int, roles ...db.Role) db.Window {
+		return db.NewWindow(first, last, after, nil, roles)
+	}
+	cases := []struct {
+		name string
+		read func(*db.DB) (int, error)
+		most int    // rows touched for each row returned, on PostgreSQL
+		plan string // in the plan of SQLite
+	}{
+		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Threads().List(ctx, 100, 0)) }, 1, `SCAN t USING INDEX threads_updated_at`},
+		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (id=?)`},
+		{"message(id)", func(s *db.DB) (int, error) { _, err := s.Messages().Get(ctx, dbtest.BulkID(5)+"/1"); return 1, err }, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)`},
+		{"findThreadsByAttributes(customer), 10 matches", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindByAttributes(ctx, map[string]any{"customer": "7"}, 100, 0))
+		}, 4, `SEARCH p USING COVERING INDEX thread_properties_key_value (key=? AND value=?)`},
+		{"findThreadsByAttributes(priority, customer), 1 of 4 and 10 matches", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindByAttributes(ctx, map[string]any{"priority": "low", "customer": "7"}, 100, 0))
+		}, 15, `SEARCH x USING PRIMARY KEY (thread_id=? AND key=?)`},
+		{"findThreadsByAttributes(priority), 1 of 4 matches", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindByAttributes(ctx, map[string]any{"priority": "high"}, 100, 0))
+		}, 30, `SCAN t USING INDEX threads_updated_at`},
+		{"findThreadsByAttributes(kind), all match", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindByAttributes(ctx, map[string]any{"kind": "all"}, 100, 0))
+		}, 25, `SCAN t USING INDEX threads_updated_at`},
+		{"findThreadsBySource(name, channel), 10 matches", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindBySource(ctx, "slack", map[string]any{"channel": "C7"}, 100, 0))
+		}, 15, `SEARCH x USING PRIMARY KEY (thread_id=? AND key=?)`},
+		{"findThreadsByAttributes(none), no match", func(s *db.DB) (int, error) {
+			return count(s.Threads().FindByAttributes(ctx, map[string]any{"none": 1}, 100, 0))
+		}, 5, `SEARCH p USING COVERING INDEX thread_properties_key_value (key=? AND value=?)`},
+		{"messages of 100 threads", func(s *db.DB) (int, error) {
+			return messagesIn(s.Messages().ListByThreads(ctx, some(100), window(nil, nil, nil)))
+		}, 1, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+		{"messages(last: 1) of 100 threads", func(s *db.DB) (int, error) {
+			one := 1
+			return messagesIn(s.Messages().ListByThreads(ctx, some(100), window(nil, &one, nil)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+		{"messages(last: 7) of the long thread", func(s *db.DB) (int, error) {
+			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+		{"messages(first: 7, afterSequence: 5000) of the long thread", func(s *db.DB) (int, error) {
+			after := 5000
+			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(&seven, nil, &after)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+		{"messages(last: 7, roles: [TOOL]) of the long thread, whose tool messages are its oldest", func(s *db.DB) (int, error) {
+			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool)))
+		}, 3, `SEARCH x USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+		{"messages(last: 7, roles: [TOOL, ASSISTANT]) of the long thread", func(s *db.DB) (int, error) {
+			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
+		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+		{"messageCount of 100 threads", func(s *db.DB) (int, error) { m, err := s.Messages().CountByThreads(ctx, some(100)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (id=?)`},
+	}
+	var mu sync.Mutex
+	plans := map[db.Driver][]string{}
+	t.Run("databases", func(t *testing.T) {
+		dbtest.Each(t, func(t *testing.T, driver db.Driver) {
+			o := dbtest.Options(t, driver)
+			seen := &dbtest.Statements{}
+			store := dbtest.OpenOptions(t, o, db.Hooks{Connector: seen.Connector})
+			dbtest.Bulk(t, o, n, messages)
+			makeLong(t, store)
+			raw := dbtest.Raw(t, o)
+			for _, c := range cases {
+				seen.Take()
+				returned, err := c.read(store)
+				if err != nil {
+					t.Fatal(err)
+				}
+				calls := seen.TakeCalls()
+				if len(calls) != 1 {
+					t.Errorf("%s: %d statements, want 1", c.name, len(calls))
+				}
+				plan, touched := explain(t, raw, driver, calls[0])
+				if most := max(c.most*returned, 20); touched > most {
+					t.Errorf("%s: touches %d rows to return %d, want at most %d:\n%s", c.name, touched, returned, most, plan)
+				}
+				if driver == db.SQLite && !strings.Contains(plan, c.plan) {
+					t.Errorf("%s: the plan has no %s:\n%s", c.name, c.plan, plan)
+				}
+				mu.Lock()
+				plans[driver] = append(plans[driver], fmt.Sprintf("### %s\n\n%d rows returned%s\n\n```\n%s\n```\n", c.name, returned, touchedText(driver, touched), plan))
+				mu.Unlock()
+			}
+		})
+	})
+	if *update && !t.Failed() {
+		writePlans(t, n, messages, plans)
+	}
+}
+
+func count(threads []*db.Thread, err error) (int, error) { return len(threads), err }
+
+func messagesIn(found map[string][]*db.Message, err error) (n int, _ error) {
+	for _, m := range found {
+		n += len(m)
+	}
+	return n, err
+}
+
+// makeLong makes a thread of 10,000 messages, the first ten of them from a tool.
+func makeLong(t *testing.T, store *db.DB) {
+	t.Helper()
+	ctx := context.Background()
+	id, call := "long", "c"
+	if _, err := store.Threads().Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
+		t.Fatal(err)
+	}
+	patches := make([]db.MessagePatch, 10_000)
+	for i := range patches {
+		patches[i] = db.MessagePatch{Role: []db.Role{db.RoleUser, db.RoleAssistant}[i%2]}
+		if i < 10 {
+			patches[i] = db.MessagePatch{Role: db.RoleTool, ToolCallID: db.Some(&call)}
+		}
+	}
+	if _, _, err := store.Messages().Add(ctx, id, patches); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scan matches what a plan of SQLite must not have: reading a table from one end to the other.
+var scan = regexp.MustCompile(`SCAN (threads|messages|thread_properties|t|m|x|p)\b`)
+
+// explain returns the plan of a statement, and on PostgreSQL how many rows its scans touched.
+func explain(t *testing.T, raw *sql.DB, driver db.Driver, c dbtest.Call) (string, int) {
+	t.Helper()
+	if driver == db.SQLite {
+		rows, err := raw.Query("EXPLAIN QUERY PLAN "+c.Text, c.Args...)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Text, err)
+		}
+		defer rows.Close()
+		depth := map[int]int{}
+		var lines []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			depth[id] = depth[parent] + 1
+			lines = append(lines, strings.Repeat("  ", depth[id]-1)+detail)
+			if scan.MatchString(detail) && !strings.Contains(detail, "USING INDEX threads_updated_at") {
+				t.Errorf("%s:\n%s", detail, c.Text)
+			}
+		}
+		return strings.Join(lines, "\n"), 0
+	}
+	var lines []string
+	rows, err := raw.Query("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+c.Text, c.Args...)
+	if err != nil {
+		t.Fatalf("%s: %v", c.Text, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	var text []byte
+	if err := raw.QueryRow("EXPLAIN (ANALYZE, FORMAT JSON) "+c.Text, c.Args...).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	var plans []struct{ Plan node }
+	if err := json.Unmarshal(text, &plans); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n"), plans[0].Plan.touched()
+}
+
+// node is a node of PostgreSQL's plan.
+type node struct {
+	Relation string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Removed  float64 `json:"Rows Removed by Filter"`
+	Rechecks float64 `json:"Rows Removed by Index Recheck"`
+	Plans    []node
+}
+
+// touched is how many rows the scans of tables and indexes read.
+func (n node) touched() (rows int) {
+	if n.Relation != "" || n.Index != "" {
+		rows += int((n.Rows + n.Removed + n.Rechecks) * n.Loops)
+	}
+	for _, p := range n.Plans {
+		rows += p.touched()
+	}
+	return rows
+}
+
+func touchedText(driver db.Driver, touched int) string {
+	if driver == db.SQLite {
+		return ""
+	}
+	return fmt.Sprintf(", %d rows touched", touched)
+}
+
+func writePlans(t *testing.T, threads, messages int, plans map[db.Driver][]string) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, `# The plan of every read, at size
+
+Written by `+"`.ci/with-postgres go test ./db -run TestPlans -update`"+`; the test checks the same plans each time it runs.
+The store has %d threads of %d messages, and one thread of 10,000 messages whose first ten are from a tool (Bulk in db/dbtest/bulk.go, makeLong in db/plans_test.go).
+
+A plan is fine when it is a search, or a walk in order that stops at its limit. On PostgreSQL the test counts the rows that the scans touch; on
+SQLite it fails for a SCAN of a table, the walk of threads_updated_at aside. A search for several properties first counts how many threads have each, up
+to a bound of 2,000 (find.go): for a property that many threads have, these index entries are most of the rows touched.
+`, threads, messages)
+	for _, d := range dbtest.Drivers {
+		fmt.Fprintf(&b, "\n## %s\n\n%s", d, strings.Join(plans[d], "\n"))
+	}
+	if err := os.WriteFile("../docs/plans.md", []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

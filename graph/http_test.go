@@ -1,0 +1,264 @@
+package graph_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"os"
+
+	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/graph"
+)
+
+const (
+	typeJSON    = "application/json"
+	typeGraphQL = "application/graphql-response+json"
+)
+
+func TestHTTP(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxBody = 2000 })
+	body := func(query string) string { return fmt.Sprintf(`{"query":%s}`, quoted(query)) }
+	padded := func(n int) string { // a valid request of n bytes
+		b := body(`{ __typename }`)
+		return b + strings.Repeat(" ", n-len(b))
+	}
+	mutation := `mutation { saveThread(thread: {id: "no"}) { id } }`
+	get := func(values ...string) string {
+		v := url.Values{}
+		for i := 0; i+1 < len(values); i += 2 {
+			v.Set(values[i], values[i+1])
+		}
+		return "/graphql?" + v.Encode()
+	}
+	const marker = "MARKER"
+	for _, c := range []struct {
+		name, method, path, contentType, body string
+		headers                               []string
+		status                                int
+		code                                  string // of the only error; "" for none
+	}{
+		{"query", "POST", "/graphql", typeJSON, body(`{ __typename }`), nil, 200, ""},
+		{"content type with charset", "POST", "/graphql", typeJSON + "; charset=UTF-8", body(`{ __typename }`), nil, 200, ""},
+		{"content type in upper case", "POST", "/graphql", "APPLICATION/JSON", body(`{ __typename }`), nil, 200, ""},
+		{"all parameters", "POST", "/graphql", typeJSON, `{"query":"query A($v: Int) { recentThreads(limit: $v) { id } } query B { __typename }","operationName":"A","variables":{"v":1},"extensions":{}}`, nil, 200, ""},
+		{"null parameters", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":null,"variables":null,"extensions":null}`, nil, 200, ""},
+		{"query by GET", "GET", get("query", "query($v: Int) { recentThreads(limit: $v) { id } }", "variables", `{"v":1}`), "", "", nil, 200, ""},
+		{"one of two operations by GET", "GET", get("query", "query A { __typename } mutation B { deleteThread(id: \"x\") }", "operationName", "A"), "", "", nil, 200, ""},
+		{"body at the limit", "POST", "/graphql", typeJSON, padded(2000), nil, 200, ""},
+
+		{"body over the limit", "POST", "/graphql", typeJSON, padded(2001), nil, 413, graph.BadUserInput},
+		{"broken JSON", "POST", "/graphql", typeJSON, `{"query":"` + marker, nil, 400, graph.BadUserInput},
+		{"no body", "POST", "/graphql", typeJSON, ``, nil, 400, graph.BadUserInput},
+		{"more after the JSON", "POST", "/graphql", typeJSON, body(`{ __typename }`) + marker, nil, 400, graph.BadUserInput},
+		{"a list", "POST", "/graphql", typeJSON, `[` + body(mutation) + `]`, nil, 400, graph.BadUserInput},
+		{"a string", "POST", "/graphql", typeJSON, `"` + marker + `"`, nil, 400, graph.BadUserInput},
+		{"no query", "POST", "/graphql", typeJSON, `{"variables":{}}`, nil, 400, graph.BadUserInput},
+		{"query no string", "POST", "/graphql", typeJSON, `{"query":7}`, nil, 400, graph.BadUserInput},
+		{"operationName no string", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":7}`, nil, 400, graph.BadUserInput},
+		{"variables no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":"` + marker + `"}`, nil, 400, graph.BadUserInput},
+		{"variables a list", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":[]}`, nil, 400, graph.BadUserInput},
+		{"extensions no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","extensions":7}`, nil, 400, graph.BadUserInput},
+		{"no UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"mutation { saveThread(thread: {title: \\\"\xff\\\"}) { id } }\"}", nil, 400, graph.BadUserInput},
+		{"overlong UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"{ __typename }\",\"variables\":{\"x\":\"\xc0\x80\"}}", nil, 400, graph.BadUserInput},
+		{"lone high surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud800"}}`, nil, 400, graph.BadUserInput},
+		{"lone low surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00x"}}`, nil, 400, graph.BadUserInput},
+		{"swapped surrogates", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00\ud800"}}`, nil, 400, graph.BadUserInput},
+		{"surrogate pair", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud83d\ude00"}}`, nil, 200, ""},
+		{"lone surrogate in the document", "POST", "/graphql", typeJSON, body(`mutation { saveThread(thread: {title: "\ud800"}) { id } }`), nil, 400, graph.BadUserInput},
+		{"surrogate pair in the document", "POST", "/graphql", typeJSON, body(`{ thread(id: "\ud83d\ude00") { id } }`), nil, 200, ""},
+		{"what looks like a surrogate in a comment and in a block string", "POST", "/graphql", typeJSON, body("{ thread(id: \"\"\"\\ud800 \\\"\"\" \"\"\") { id } # \\ud800 \"\n }"), nil, 200, ""},
+		{"another content type", "POST", "/graphql", "text/plain", body(mutation), nil, 415, graph.BadUserInput},
+		{"a form", "POST", "/graphql", "application/x-www-form-urlencoded", "query=" + url.QueryEscape(mutation), nil, 415, graph.BadUserInput},
+		{"no content type", "POST", "/graphql", "", body(mutation), nil, 415, graph.BadUserInput},
+		{"another charset", "POST", "/graphql", typeJSON + "; charset=latin1", body(mutation), nil, 415, graph.BadUserInput},
+		{"mutation by GET", "GET", get("query", mutation), "", "", nil, 405, graph.BadUserInput},
+		{"named mutation by GET", "GET", get("query", "query A { __typename } "+strings.Replace(mutation, "mutation", "mutation B", 1), "operationName", "B"), "", "", nil, 405, graph.BadUserInput},
+		{"GET without query", "GET", "/graphql", "", "", nil, 400, graph.BadUserInput},
+		{"GET with broken variables", "GET", get("query", "{ __typename }", "variables", "{"+marker), "", "", nil, 400, graph.BadUserInput},
+		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400, graph.BadUserInput},
+		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil, 400, graph.BadUserInput},
+		{"GET without UTF-8", "GET", "/graphql?query=%7B%20__typename%20%7D%ff", "", "", nil, 400, graph.BadUserInput},
+		{"GET with a broken escape", "GET", "/graphql?query=%zz", "", "", nil, 400, graph.BadUserInput},
+		{"PUT", "PUT", "/graphql", typeJSON, body(mutation), nil, 405, graph.BadUserInput},
+		{"DELETE", "DELETE", "/graphql", "", "", nil, 405, graph.BadUserInput},
+
+		{"parse error, as JSON", "POST", "/graphql", typeJSON, body(`{`), nil, 200, graph.ParseFailed},
+		{"parse error", "POST", "/graphql", typeJSON, body(`{`), []string{"Accept", typeGraphQL}, 400, graph.ParseFailed},
+		{"validation error, as JSON", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeJSON}, 200, graph.ValidationFailed},
+		{"validation error", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeGraphQL + ", " + typeJSON + ";q=0.9"}, 400, graph.ValidationFailed},
+		{"bad variable", "POST", "/graphql", typeJSON, `{"query":"query($v: Int!) { threads(limit: $v) { id } }","variables":{"v":"5"}}`, []string{"Accept", typeGraphQL}, 400, graph.BadUserInput},
+		{"unknown operation", "POST", "/graphql", typeJSON, `{"query":"query A { __typename }","operationName":"B"}`, []string{"Accept", typeGraphQL}, 400, graph.ValidationFailed},
+		{"which operation?", "POST", "/graphql", typeJSON, `{"query":"query A { __typename } query B { __typename }"}`, []string{"Accept", typeGraphQL}, 400, graph.ValidationFailed},
+		{"execution error", "POST", "/graphql", typeJSON, body(`mutation { addMessage(threadId: "x", message: {role: USER}) { id } }`), []string{"Accept", typeGraphQL}, 200, graph.NotFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := *a
+			a.t = t
+			r := a.send(c.method, c.path, c.contentType, c.body, c.headers...)
+			code := ""
+			if len(r.Errors) > 0 {
+				code = r.Errors[0].Extensions.Code
+			}
+			if r.status != c.status || code != c.code || len(r.Errors) > 1 {
+				t.Errorf("status %d, code %q, want %d, %q: %.300s", r.status, code, c.status, c.code, r.body)
+			}
+			if strings.Contains(r.body, marker) {
+				t.Errorf("the answer echoes the request: %s", r.body)
+			}
+			if code != "" && r.Errors[0].Extensions.RequestID == "" {
+				t.Errorf("the error has no request id: %s", r.body)
+			}
+			want := typeJSON
+			if len(c.headers) > 0 && strings.HasPrefix(c.headers[1], typeGraphQL) {
+				want = typeGraphQL
+			}
+			if got := r.header.Get("Content-Type"); got != want+"; charset=utf-8" {
+				t.Errorf("content type %q, want %q", got, want)
+			}
+			if c.status == 405 && r.header.Get("Allow") == "" {
+				t.Error("405 without Allow")
+			}
+		})
+	}
+	if got := a.must(`{ threads { id } }`, nil)["threads"].([]any); len(got) != 0 {
+		t.Errorf("a refused request wrote: %v", got)
+	}
+	t.Run("body over the limit, of unknown length", func(t *testing.T) {
+		req, err := http.NewRequest("POST", a.url+"/graphql", struct{ *strings.Reader }{strings.NewReader(padded(5000))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", typeJSON)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 413 {
+			t.Errorf("status %d, want 413", res.StatusCode)
+		}
+	})
+}
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, db.SQLite)
+	for path, want := range map[string]int{"/": 200, "/healthz": 200, "/readyz": 200, "/nothing": 404} {
+		if r := a.send("GET", path, "", ""); r.status != want {
+			t.Errorf("GET %s: %d, want %d", path, r.status, want)
+		}
+	}
+	if r := a.send("GET", "/", "", "", "Accept", "text/html"); !strings.Contains(r.body, "graphiql") && !strings.Contains(r.body, "GraphiQL") {
+		t.Error("the page at / is no playground")
+	}
+	for sent, keep := range map[string]bool{"abc-123": true, "": false, "two words": false, strings.Repeat("x", 129): false, "a\tb": false} {
+		got := a.send("GET", "/healthz", "", "", "X-Request-Id", sent).header.Get("X-Request-Id")
+		if (got == sent) != keep || got == "" {
+			t.Errorf("X-Request-Id %q is answered by %q", sent, got)
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		origins []string
+		origin  string
+		want    string
+	}{
+		{nil, "https://a.example", ""},
+		{[]string{"https://a.example"}, "https://a.example", "https://a.example"},
+		{[]string{"https://a.example"}, "https://b.example", ""},
+		{[]string{"https://a.example", "http://localhost:3000"}, "http://localhost:3000", "http://localhost:3000"},
+		{[]string{"*"}, "https://any.example", "*"},
+	} {
+		a := newAPI(t, db.SQLite, func(o *graph.Options) { o.CORSOrigins = c.origins })
+		preflight := a.send("OPTIONS", "/healthz", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,x-request-id")
+		if got := preflight.header.Get("Access-Control-Allow-Origin"); got != c.want {
+			t.Errorf("origins %v: preflight from %s allows %q, want %q", c.origins, c.origin, got, c.want)
+		}
+		r := a.send("POST", "/graphql", typeJSON, `{"query":"{ __typename }"}`, "Origin", c.origin)
+		if got := r.header.Get("Access-Control-Allow-Origin"); got != c.want {
+			t.Errorf("origins %v: answer to %s allows %q, want %q", c.origins, c.origin, got, c.want)
+		}
+	}
+}
+
+// TestFloods sends documents that are cheap to write and could be dear to answer.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, db.SQLite)
+	for name, query := range map[string]string{
+		"unknown directives": `query ` + strings.Repeat("@x ", 5000) + `{ __typename }`,
+		"unknown fields":     `{ ` + strings.Repeat("nothing ", 10000) + `}`,
+		"the same field":     `{ ` + strings.Repeat("__typename ", 14000) + `}`,
+		"aliases": func() string {
+			var b strings.Builder
+			for i := range 4000 {
+				fmt.Fprintf(&b, "a%d: __typename ", i)
+			}
+			return "{ " + b.String() + "}"
+		}(),
+		"tokens":               `{ ` + strings.Repeat("__typename ", 100000) + `}`,
+		"depth":                strings.Repeat("{ a ", 5000) + strings.Repeat("}", 5000),
+		"lists":                `{ thread(id: ` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `) { id } }`,
+		"a cycle of fragments": `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
+	} {
+		start := time.Now()
+		r := a.ask(query, nil)
+		t.Logf("%s: %s, %d bytes", name, time.Since(start), len(r.body))
+		if name == "the same field" && (len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.ValidationFailed) {
+			t.Errorf("%s: %.200s, want %s", name, r.body, graph.ValidationFailed)
+		}
+		if len(r.Errors) > 10 || len(r.body) > 400_000 {
+			t.Errorf("%s: %d errors in %d bytes", name, len(r.Errors), len(r.body))
+		}
+	}
+}
+
+// TestSchemaIsDescribed fails for anything in the schema that has no description.
+func TestSchemaIsDescribed(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: string(text)})
+	elements := 0
+	check := func(what, description string) {
+		elements++
+		if len(strings.Fields(description)) < 2 {
+			t.Errorf("%s has no description", what)
+		}
+	}
+	for name, d := range schema.Types {
+		if d.BuiltIn {
+			continue
+		}
+		check(name, d.Description)
+		for _, f := range d.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			check(name+"."+f.Name, f.Description)
+			for _, arg := range f.Arguments {
+				check(name+"."+f.Name+"("+arg.Name+")", arg.Description)
+			}
+		}
+		for _, v := range d.EnumValues {
+			if len(v.Description) == 0 {
+				t.Errorf("%s.%s has no description", name, v.Name)
+			}
+		}
+	}
+	if elements < 100 {
+		t.Errorf("only %d elements were looked at", elements)
+	}
+}
