@@ -1,6 +1,9 @@
 //go:build tools
 
-// Package main pins the generator's version in go.mod.
+// This file pins the versions of the commands that the Makefile runs.
 package main
 
-import _ "github.com/99designs/gqlgen"
+import (
+	_ "github.com/99designs/gqlgen"
+	_ "honnef.co/go/tools/cmd/staticcheck"
+)
