@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "TestReadme writes the answers of the tour into README.md")
+
+// output collects what a command writes while it runs.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// start runs serve until the test ends, and returns its address.
+func start(t *testing.T, environ ...string) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var log output
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, nil, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""), &log, &log)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if status := <-ended; status != 0 {
+			t.Errorf("serve ended with status %d:\n%s", status, &log)
+		}
+	})
+	address := regexp.MustCompile(`url=http://([^/]+)/`)
+	for range 200 {
+		if m := address.FindStringSubmatch(log.String()); m != nil {
+			return m[1]
+		}
+		select {
+		case status := <-ended:
+			ended <- status
+			t.Fatalf("serve ended with status %d:\n%s", status, &log)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	t.Fatalf("serve tells no address:\n%s", &log)
+	return ""
+}
+
+// tour matches a command of the README with the answer that stands below it.
+var tour = regexp.MustCompile("(?s)```console\n\\$ ([^`]*?)```\n\n```json\n(.*?)```\n")
+
+// TestReadme takes the tour: it runs each command as it is printed, and holds its answer against the printed one.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "threads.db")}
+	const imported = "go run . import docs/tour.jsonl\ndocs/tour.jsonl: 5 threads, 52 messages imported\n"
+	if !strings.Contains(string(readme), imported) {
+		t.Errorf("the README does not begin the tour with %q", imported)
+	}
+	var log output
+	if status := run(context.Background(), []string{"import", "docs/tour.jsonl"}, environ, nil, &log, &log); status != 0 || !strings.HasSuffix(imported, log.String()) {
+		t.Fatalf("import ended with status %d and said %q", status, log.String())
+	}
+	address := start(t, environ...)
+	steps := 0
+	current := tour.ReplaceAllStringFunc(string(readme), func(step string) string {
+		steps++
+		m := tour.FindStringSubmatch(step)
+		command := strings.ReplaceAll(m[1], "localhost:8080", address)
+		answer, err := exec.Command("bash", "-c", command).Output()
+		if err != nil {
+			t.Errorf("%s: %v", m[1], err)
+			return step
+		}
+		if d := cmp.Diff(values(t, m[2]), values(t, string(answer))); d != "" && !*update {
+			t.Errorf("%s: answered (+), printed (-):\n%s", m[1], d)
+		}
+		return strings.Replace(step, m[2], strings.TrimSpace(string(answer))+"\n", 1)
+	})
+	if steps < 7 {
+		t.Errorf("only %d steps were found", steps)
+	}
+	if *update {
+		if err := os.WriteFile("README.md", []byte(current), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// values decodes a sequence of JSON values.
+func values(t *testing.T, text string) (all []any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	for d.More() {
+		var v any
+		if err := d.Decode(&v); err != nil {
+			t.Errorf("%.200s: %v", text, err)
+			return nil
+		}
+		all = append(all, v)
+	}
+	return all
+}
