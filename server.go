@@ -110,7 +110,8 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	case "export":
 		return interchange.Export(ctx, store.Threads(), stdout)
 	}
-	return nil // migrate
+	fmt.Fprintf(stderr, "%s is up to date\n", s.database)
+	return nil
 }
 
 // settings are the environment variables of this program.

@@ -48,6 +48,7 @@ var postgres = dialect{
 			case "40001", "40P01":
 				return retryable
 			case "25006", // read-only: a replica, or a failed-over primary
+				"57014",                            // cancelled by somebody else than us: the database has a time limit of its own
 				"57P01", "57P02", "57P03", "57P05": // going down, starting up, idle for too long
 				return unavailable
 			}

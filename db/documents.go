@@ -304,15 +304,20 @@ func EncodeAttachments(attachments []Attachment) (JSON, error) {
 		}
 		list[i] = d
 	}
-	// The attributes were within the depth as an object of their own.
-	w := jsonWriter{}
-	err := w.value(list, -1)
-	return JSON(w.buf), err
+	return newDocument(list)
 }
 
 // ParseAttachments checks attachments in Tyler's JSON and returns them as a document, "" for none.
 func ParseAttachments(list any) (JSON, error) {
-	return parse(list, decodeAttachments)
+	return parse(list, func(j JSON) ([]Attachment, error) {
+		attachments, err := decodeAttachments(j)
+		for i, a := range attachments {
+			if len(a.Attributes) > MaxJSONBytes {
+				return nil, Invalidf([]any{i, "attributes"}, "must not be larger than %d bytes, numbers written out", MaxJSONBytes)
+			}
+		}
+		return attachments, err
+	})
 }
 
 func decodeAttachments(j JSON) ([]Attachment, error) {

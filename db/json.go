@@ -45,12 +45,16 @@ func NewObject(v map[string]any) (JSON, error) {
 	return JSON(w.buf), nil
 }
 
+// documentLevels are the levels of a document that are its own: a list of
+// objects. What an application keeps inside may nest as deep as anywhere else.
+const documentLevels = 2
+
 // newDocument writes any JSON value out within the limits of depth and numbers,
 // without one of size: it is for the documents Tyler keeps in a column, whose
 // size the request or the line bounds.
 func newDocument(v any) (JSON, error) {
 	var w jsonWriter
-	if err := w.value(v, 1); err != nil {
+	if err := w.value(v, 1-documentLevels); err != nil {
 		return "", err
 	}
 	return JSON(w.buf), nil
