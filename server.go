@@ -96,11 +96,14 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	}
 	store, err := db.Open(s.database, db.Hooks{Log: log})
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.database, err)
+		return fmt.Errorf("cannot use %s: %w", s.database, err)
 	}
 	defer store.Close()
 	if err := store.Migrate(ctx); err != nil {
-		return fmt.Errorf("prepare %s: %w", s.database, err)
+		if e, ok := errors.AsType[*db.Error](err); ok && e.Err != nil {
+			err = e.Err // the reason is for clients: "try again"
+		}
+		return fmt.Errorf("cannot use %s: %w", s.database, err)
 	}
 	switch command {
 	case "serve":

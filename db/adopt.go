@@ -2,8 +2,11 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"sort"
+	"strings"
 )
 
 // Tyler's own tables have the names of ours and fewer columns. They are put
@@ -14,37 +17,84 @@ const (
 	tylerMessages = "tyler_messages"
 )
 
-// setTylerAside renames the tables of Tyler, if there are any.
-func setTylerAside(ctx context.Context, s session) error {
-	for from, to := range map[string]string{"threads": tylerThreads, "messages": tylerMessages} {
-		there, err := tableExists(ctx, s, from)
+// makeTables is the first migration: it makes the tables, and adopts those of
+// Tyler if there are any, all in one transaction. Whatever fails, the database
+// stays as it was.
+func makeTables(ctx context.Context, s session) error {
+	tyler, err := setTylerAside(ctx, s)
+	if err != nil {
+		return err
+	}
+	text, err := migrations.ReadFile("migrations/" + string(s.db.dialect.driver) + "/" + firstMigration)
+	if err != nil {
+		return err
+	}
+	if _, err := s.exec(ctx, string(text)); err != nil {
+		return err
+	}
+	if tyler {
+		return adoptTyler(ctx, s)
+	}
+	return nil
+}
+
+// setTylerAside renames the tables of Tyler and reports whether there are any.
+func setTylerAside(ctx context.Context, s session) (bool, error) {
+	found := 0
+	for _, table := range []string{"threads", "messages"} {
+		there, err := tableExists(ctx, s, table)
 		if err != nil {
+			return false, err
+		}
+		if there {
+			found++
+		}
+	}
+	switch found {
+	case 0:
+		return false, nil
+	case 1:
+		return false, errors.New("the database has a table threads or messages, but not both: it is neither empty nor Tyler's")
+	}
+	for _, columns := range []string{`id, title, attributes, source, created_at, updated_at FROM threads`,
+		`id, thread_id, sequence, role, content, name, tool_call_id, tool_calls, attributes, "timestamp", source, attachments, metrics FROM messages`} {
+		if _, err := s.exec(ctx, `SELECT `+columns+` LIMIT 0`); err != nil {
+			return false, fmt.Errorf("the database has tables threads and messages that are not Tyler's: %w", err)
+		}
+	}
+	return true, errors.Join(setAside(ctx, s, "threads", tylerThreads), setAside(ctx, s, "messages", tylerMessages))
+}
+
+// setAside renames a table, and its indexes and constraints, whose names ours are to have.
+func setAside(ctx context.Context, s session, from, to string) error {
+	if _, err := s.exec(ctx, `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
+		return err
+	}
+	if s.db.dialect.driver == SQLite {
+		var indexes []string
+		if err := s.rows(ctx, &indexes, `SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, to); err != nil {
 			return err
 		}
-		if !there {
-			continue
-		}
-		if _, err := s.exec(ctx, `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
-			return err
-		}
-		if s.db.dialect.driver != PostgreSQL {
-			continue
-		}
-		// Its constraints and indexes keep their names, which ours are to have.
-		var renames []string
-		if err := s.rows(ctx, &renames, `
-			SELECT format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', c.conrelid::regclass::text, c.conname, 'tyler_' || c.conname)
-				FROM pg_constraint c WHERE c.conrelid = CAST(? AS regclass)
-			UNION ALL
-			SELECT format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, 'tyler_' || x.relname)
-				FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = CAST(? AS regclass)
-				AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid)`, to, to); err != nil {
-			return err
-		}
-		for _, rename := range renames {
-			if _, err := s.exec(ctx, rename); err != nil {
+		for _, index := range indexes {
+			if _, err := s.exec(ctx, `DROP INDEX "`+strings.ReplaceAll(index, `"`, `""`)+`"`); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+	var renames []string
+	if err := s.rows(ctx, &renames, `
+		SELECT format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', c.conrelid::regclass::text, c.conname, 'tyler_' || c.conname)
+			FROM pg_constraint c WHERE c.conrelid = CAST(? AS regclass)
+		UNION ALL
+		SELECT format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, 'tyler_' || x.relname)
+			FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = CAST(? AS regclass)
+			AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid)`, to, to); err != nil {
+		return err
+	}
+	for _, rename := range renames {
+		if _, err := s.exec(ctx, rename); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -65,19 +115,8 @@ const adoptPage = 200
 
 // adoptTyler copies what Tyler has written and drops its tables.
 func adoptTyler(ctx context.Context, s session) error {
-	threads, err := tableExists(ctx, s, tylerThreads)
-	if err != nil {
-		return err
-	}
-	messages, err := tableExists(ctx, s, tylerMessages)
-	if err != nil || !threads && !messages {
-		return err
-	}
-	if !threads || !messages {
-		return fmt.Errorf("the database has only one of Tyler's tables threads and messages")
-	}
-	for after := ""; ; {
-		ids, err := adoptThreads(ctx, s, after)
+	for first, after := true, ""; ; first = false {
+		ids, err := adoptThreads(ctx, s, first, after)
 		if err != nil {
 			return fmt.Errorf("adopt Tyler's threads: %w", err)
 		}
@@ -97,7 +136,20 @@ func adoptTyler(ctx context.Context, s session) error {
 			tool_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'tool')`); err != nil {
 		return err
 	}
-	for _, table := range []string{tylerMessages, tylerThreads} {
+	// Without foreign keys, which SQLite does not mind by default, Tyler can leave messages of threads that are gone.
+	if _, err := s.exec(ctx, `DELETE FROM `+tylerMessages+` WHERE thread_id IN (SELECT id FROM `+tylerThreads+`)`); err != nil {
+		return err
+	}
+	var orphans int
+	if _, err := s.row(ctx, &orphans, `SELECT count(*) FROM `+tylerMessages); err != nil {
+		return err
+	}
+	tables := []string{tylerMessages, tylerThreads}
+	if orphans > 0 {
+		s.db.log.Warn("messages whose thread does not exist were left in a table of their own", "table", tylerMessages, "messages", orphans)
+		tables = tables[1:]
+	}
+	for _, table := range tables {
 		if _, err := s.exec(ctx, `DROP TABLE `+table); err != nil {
 			return err
 		}
@@ -105,8 +157,38 @@ func adoptTyler(ctx context.Context, s session) error {
 	return nil
 }
 
+// storable returns text as both databases can keep it. Python writes U+0000 and
+// halves of surrogate pairs into JSON (as escapes) and SQLite keeps any bytes;
+// none can be part of an answer, or of a jsonb.
+func storable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if !strings.Contains(text, `\u`) {
+		return text
+	}
+	return escape.ReplaceAllStringFunc(text, func(e string) string {
+		// An escaped backslash is matched too, so that what follows it is not taken for an escape.
+		if e == `\u0000` || len(e) == 6 && CheckText([]byte(e)) != nil {
+			return `\ufffd`
+		}
+		return e
+	})
+}
+
+// escape matches what a backslash begins in JSON: a surrogate pair as one, a code unit, or a character.
+var escape = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.`)
+
+func storableJSON(c *columnJSON) { *c = columnJSON(storable(string(*c))) }
+
+func storableText(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	text := strings.ReplaceAll(strings.ToValidUTF8(*s, "\uFFFD"), "\x00", "\uFFFD")
+	return &text
+}
+
 // adoptThreads copies a page of threads and returns their ids, as bytes in order.
-func adoptThreads(ctx context.Context, s session, after string) ([]string, error) {
+func adoptThreads(ctx context.Context, s session, first bool, after string) ([]string, error) {
 	// A cast takes the value out of the hands of the driver, which would read SQLite's declared types.
 	collate := ""
 	if s.db.dialect.driver == PostgreSQL {
@@ -115,8 +197,13 @@ func adoptThreads(ctx context.Context, s session, after string) ([]string, error
 	var rows []threadRow
 	if err := s.rows(ctx, &rows, `SELECT t.id, t.title, CAST(t.attributes AS text) AS attributes, CAST(t.source AS text) AS source,
 			COALESCE(t.created_at, t.updated_at, CURRENT_TIMESTAMP) AS created_at, COALESCE(t.updated_at, t.created_at, CURRENT_TIMESTAMP) AS updated_at
-		FROM `+tylerThreads+` t WHERE t.id`+collate+` > ? ORDER BY t.id`+collate+` LIMIT ?`, after, adoptPage); err != nil {
+		FROM `+tylerThreads+` t WHERE ? OR t.id`+collate+` > ? ORDER BY t.id`+collate+` LIMIT ?`, first, after, adoptPage); err != nil {
 		return nil, err
+	}
+	for i := range rows {
+		rows[i].Title = storableText(rows[i].Title)
+		storableJSON(&rows[i].Attributes)
+		storableJSON(&rows[i].Source)
 	}
 	threads, err := threadsOf(rows)
 	if err != nil {
@@ -150,10 +237,21 @@ func adoptThreads(ctx context.Context, s session, after string) ([]string, error
 
 // adoptMessages copies the messages of some threads.
 func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
-	messages, err := messagesFrom(ctx, s, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
+	var rows []messageRow
+	if err := s.rows(ctx, &rows, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
 			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes, COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
 			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments, CAST(m.metrics AS text) AS metrics
-		FROM `+tylerMessages+` m WHERE m.thread_id IN (SELECT value FROM {list})`, bind(threadIDs))
+		FROM `+tylerMessages+` m WHERE m.thread_id IN (SELECT value FROM {list})`, bind(threadIDs)); err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		r.Content, r.Name, r.ToolCallID = storableText(r.Content), storableText(r.Name), storableText(r.ToolCallID)
+		for _, c := range []*columnJSON{&r.ToolCalls, &r.Attributes, &r.Source, &r.Attachments, &r.Metrics} {
+			storableJSON(c)
+		}
+	}
+	messages, err := messagesOf(rows)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"sort"
@@ -204,10 +205,13 @@ func parseSQLite(rest string) (Options, error) {
 	}
 	if after, ok := strings.CutPrefix(path, "//"); ok {
 		if after == "" {
-			after = "/" + Memory // SQLAlchemy: no path is a database in memory
+			after = "/" // as in SQLAlchemy, no path is a database in memory
 		}
 		if path, ok = strings.CutPrefix(after, "/"); !ok {
 			return Options{}, fmt.Errorf("DATABASE_URL: sqlite:// takes no host; write sqlite:PATH, sqlite:///RELATIVE or sqlite:////ABSOLUTE")
+		}
+		if path == "" {
+			path = Memory
 		}
 	}
 	if path == "" {
@@ -231,9 +235,12 @@ func parsePostgres(rest string) (Options, error) {
 		host, port := h, ""
 		if i := strings.LastIndexByte(h, ':'); i > strings.LastIndexByte(h, ']') {
 			host, port = h[:i], h[i+1:]
-			if err := checkPort(port); err != nil {
-				return Options{}, fmt.Errorf("DATABASE_URL: %w", err)
+			if checkPort(port) != nil {
+				return Options{}, fmt.Errorf("DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)")
 			}
+		}
+		if strings.Contains(host, "@") {
+			return Options{}, fmt.Errorf("DATABASE_URL: an @ in the user or the password must be written %%40")
 		}
 		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
 	}
@@ -295,15 +302,11 @@ func checkPort(port string) error {
 	return nil
 }
 
-// dsn returns lib/pq's keyword form of the parameters, with more of our own.
-func (o Options) dsn(more map[string]string) string {
+// dsn returns lib/pq's keyword form of the parameters, on top of defaults.
+func (o Options) dsn(defaults map[string]string) string {
 	all := map[string]string{}
-	for k, v := range more {
-		all[k] = v
-	}
-	for k, v := range o.Postgres {
-		all[k] = v
-	}
+	maps.Copy(all, defaults)
+	maps.Copy(all, o.Postgres)
 	var b strings.Builder
 	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 	for _, k := range sortedKeys(all) {

@@ -3,6 +3,7 @@ package db
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"syscall"
@@ -28,10 +29,11 @@ var postgres = dialect{
 	snapshot:   "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
+		o.Postgres = maps.Clone(o.Postgres)
+		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
+		o.Postgres["synchronous_commit"] = "on"
 		c, err := pq.NewConnector(o.dsn(map[string]string{
-			// An answered write is on disk, whatever the database's or the user's default is.
-			"synchronous_commit": "on",
-			"application_name":   "threadstore",
+			"application_name": "threadstore",
 			// A server that does not answer is an error soon, not a request that hangs.
 			"connect_timeout": "10",
 		}))
@@ -48,6 +50,7 @@ var postgres = dialect{
 			case "40001", "40P01":
 				return retryable
 			case "25006", // read-only: a replica, or a failed-over primary
+				"55000",                            // not accepting connections
 				"57014",                            // cancelled by somebody else than us: the database has a time limit of its own
 				"57P01", "57P02", "57P03", "57P05": // going down, starting up, idle for too long
 				return unavailable

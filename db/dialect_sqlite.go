@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -33,6 +34,13 @@ var sqlite3 = dialect{
 		path, err := filepath.Abs(o.Path)
 		if err != nil {
 			return opened{}, err
+		}
+		// SQLite would say "out of memory" for both.
+		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+			return opened{}, errors.New("its folder does not exist")
+		}
+		if file, err := os.Stat(path); err == nil && file.IsDir() {
+			return opened{}, errors.New("it is a folder, not a file")
 		}
 		// In a file: URI only these characters have a meaning of their own.
 		file := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?"

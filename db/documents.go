@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -85,51 +86,42 @@ type WeaveCall struct {
 	UIURL  string
 }
 
-type partDocument struct {
-	Type     string         `json:"type"`
-	Text     *string        `json:"text,omitempty"`
-	ImageURL *imageDocument `json:"image_url,omitempty"`
+// fields are the members of a document's object. encoding/json into a struct
+// would take "Status" for "status".
+type fields map[string]json.RawMessage
+
+// object returns a member that is an object, empty when it is absent or null.
+func (f fields) object(key string) (inner fields, err error) {
+	return inner, f.into(key, &inner)
 }
 
-type imageDocument struct {
-	URL *string `json:"url"`
+// into decodes a member into v, which stays as it is when the member is absent or null.
+func (f fields) into(key string, v any) error {
+	text, ok := f[key]
+	if !ok {
+		return nil
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		want := "a string or null"
+		if _, ok := v.(*fields); ok {
+			want = "an object or null"
+		}
+		return Invalidf([]any{key}, "must be %s", want)
+	}
+	return nil
 }
 
-type toolCallDocument struct {
-	ID       *string `json:"id"`
-	Type     *string `json:"type"`
-	Function *struct {
-		Name      *string `json:"name"`
-		Arguments *string `json:"arguments"`
-	} `json:"function"`
-}
-
-type attachmentDocument struct {
-	Filename       *string          `json:"filename"`
-	MimeType       *string          `json:"mime_type"`
-	FileID         *string          `json:"file_id"`
-	StoragePath    *string          `json:"storage_path"`
-	StorageBackend *string          `json:"storage_backend"`
-	Status         AttachmentStatus `json:"status"`
-	Attributes     json.RawMessage  `json:"attributes,omitempty"`
-}
-
-type metricsDocument struct {
-	Model  *string `json:"model"`
-	Timing struct {
-		StartedAt *string     `json:"started_at"`
-		EndedAt   *string     `json:"ended_at"`
-		Latency   json.Number `json:"latency"`
-	} `json:"timing"`
-	Usage struct {
-		CompletionTokens json.Number `json:"completion_tokens"`
-		PromptTokens     json.Number `json:"prompt_tokens"`
-		TotalTokens      json.Number `json:"total_tokens"`
-	} `json:"usage"`
-	WeaveCall struct {
-		ID    string `json:"id"`
-		UIURL string `json:"ui_url"`
-	} `json:"weave_call"`
+// number returns a member that is a number, 0 when it is absent or null.
+func (f fields) number(key string) (float64, error) {
+	text := string(f[key])
+	if text == "" || text == "null" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(text, 64) // a JSON number, or a quote or a brace that is none
+	if err != nil {
+		return 0, Invalidf([]any{key}, "must be a number")
+	}
+	return n, nil
 }
 
 // emptyMetrics is the document of the zero [Metrics].
@@ -171,22 +163,23 @@ func ParseParts(list any) (JSON, error) {
 }
 
 func decodeParts(j JSON) ([]Part, error) {
-	var list []partDocument
-	if err := decodeInto(j, &list); err != nil {
-		return nil, err
-	}
-	parts := make([]Part, len(list))
-	for i, d := range list {
-		switch {
-		case d.Type == "text" && d.Text != nil:
-			parts[i] = TextPart{Text: *d.Text}
-		case d.Type == "image_url" && d.ImageURL != nil && d.ImageURL.URL != nil:
-			parts[i] = ImagePart{URL: *d.ImageURL.URL}
-		default:
-			return nil, Invalidf([]any{i}, "must be a text part with text or an image_url part with a url")
+	return decodeList(j, func(f fields) (Part, error) {
+		var kind string
+		var text, url *string
+		image, err := f.object("image_url")
+		for _, err := range []error{err, f.into("type", &kind), f.into("text", &text), image.into("url", &url)} {
+			if err != nil {
+				return nil, err
+			}
 		}
-	}
-	return parts, nil
+		switch {
+		case kind == "text" && text != nil:
+			return TextPart{Text: *text}, nil
+		case kind == "image_url" && url != nil:
+			return ImagePart{URL: *url}, nil
+		}
+		return nil, Invalidf(nil, "must be a text part with text or an image_url part with a url")
+	})
 }
 
 // joinTexts returns the texts of parts joined by newlines, nil when there are none.
@@ -255,18 +248,19 @@ func ParseToolCalls(list any) (JSON, error) {
 }
 
 func decodeToolCalls(j JSON) ([]ToolCall, error) {
-	var list []toolCallDocument
-	if err := decodeInto(j, &list); err != nil {
-		return nil, err
-	}
-	calls := make([]ToolCall, len(list))
-	for i, d := range list {
-		if d.ID == nil || d.Type == nil || d.Function == nil || d.Function.Name == nil || d.Function.Arguments == nil {
-			return nil, Invalidf([]any{i}, "must have id, type, and function with name and arguments")
+	return decodeList(j, func(f fields) (ToolCall, error) {
+		var id, kind, name, arguments *string
+		function, err := f.object("function")
+		for _, err := range []error{err, f.into("id", &id), f.into("type", &kind), function.into("name", &name), function.into("arguments", &arguments)} {
+			if err != nil {
+				return ToolCall{}, err
+			}
 		}
-		calls[i] = ToolCall{*d.ID, *d.Type, ToolCallFunction{*d.Function.Name, *d.Function.Arguments}}
-	}
-	return calls, nil
+		if id == nil || kind == nil || name == nil || arguments == nil {
+			return ToolCall{}, Invalidf(nil, "must have id, type, and function with name and arguments")
+		}
+		return ToolCall{*id, *kind, ToolCallFunction{*name, *arguments}}, nil
+	})
 }
 
 // EncodeAttachments returns the document of attachments, "" for none.
@@ -321,33 +315,34 @@ func ParseAttachments(list any) (JSON, error) {
 }
 
 func decodeAttachments(j JSON) ([]Attachment, error) {
-	var list []attachmentDocument
-	if err := decodeInto(j, &list); err != nil {
-		return nil, err
-	}
-	attachments := make([]Attachment, len(list))
-	for i, d := range list {
-		if d.Filename == nil {
-			return nil, Invalidf([]any{i}, "must have a filename")
+	return decodeList(j, func(f fields) (Attachment, error) {
+		var a Attachment
+		var filename *string
+		for _, err := range []error{f.into("filename", &filename), f.into("mime_type", &a.MimeType), f.into("file_id", &a.FileID),
+			f.into("storage_path", &a.StoragePath), f.into("storage_backend", &a.StorageBackend), f.into("status", &a.Status)} {
+			if err != nil {
+				return a, err
+			}
 		}
-		a := Attachment{Filename: *d.Filename, MimeType: d.MimeType, FileID: d.FileID,
-			StoragePath: d.StoragePath, StorageBackend: d.StorageBackend, Status: d.Status}
-		switch d.Status {
+		if filename == nil {
+			return a, Invalidf(nil, "must have a filename")
+		}
+		a.Filename = *filename
+		switch a.Status {
 		case AttachmentPending, AttachmentStored, AttachmentFailed:
 		case "":
 			a.Status = AttachmentPending
 		default:
-			return nil, Invalidf([]any{i}, "must have the status pending, stored or failed")
+			return a, Invalidf([]any{"status"}, "must be pending, stored or failed")
 		}
-		if attributes := JSON(d.Attributes); attributes != "" && attributes != "null" {
+		if attributes := JSON(f["attributes"]); attributes != "" && attributes != "null" {
 			if err := attributes.object(); err != nil {
-				return nil, Invalidf([]any{i}, "must have an object as attributes")
+				return a, Invalidf([]any{"attributes"}, "must be an object")
 			}
 			a.Attributes = attributes
 		}
-		attachments[i] = a
-	}
-	return attachments, nil
+		return a, nil
+	})
 }
 
 // EncodeMetrics returns the document of m.
@@ -382,57 +377,72 @@ func ParseMetrics(v any) (JSON, error) {
 	return parse(v, decodeMetrics)
 }
 
-func decodeMetrics(j JSON) (Metrics, error) {
-	var d metricsDocument
-	if err := decodeInto(j, &d); err != nil {
-		return Metrics{}, err
+func decodeMetrics(j JSON) (m Metrics, err error) {
+	var f fields
+	if err := decodeInto(j, &f); err != nil {
+		return m, err
 	}
-	m := Metrics{Model: d.Model}
-	if d.WeaveCall.ID != "" || d.WeaveCall.UIURL != "" {
-		m.WeaveCall = &WeaveCall{CallID: d.WeaveCall.ID, UIURL: d.WeaveCall.UIURL}
+	timing, err1 := f.object("timing")
+	usage, err2 := f.object("usage")
+	call, err3 := f.object("weave_call")
+	var started, ended, id, url *string
+	for _, err := range []error{err1, err2, err3, f.into("model", &m.Model), timing.into("started_at", &started), timing.into("ended_at", &ended),
+		call.into("id", &id), call.into("ui_url", &url)} {
+		if err != nil {
+			return m, err
+		}
 	}
-	for _, f := range []struct {
-		name string
+	if w := (WeaveCall{orEmpty(id), orEmpty(url)}); w != (WeaveCall{}) {
+		m.WeaveCall = &w
+	}
+	for _, t := range []struct {
+		key  string
 		text *string
 		to   **time.Time
-	}{{"started_at", d.Timing.StartedAt, &m.Timing.StartedAt}, {"ended_at", d.Timing.EndedAt, &m.Timing.EndedAt}} {
-		if f.text == nil {
+	}{{"started_at", started, &m.Timing.StartedAt}, {"ended_at", ended, &m.Timing.EndedAt}} {
+		if t.text == nil {
 			continue
 		}
-		t, err := ParseTime(*f.text)
+		at, err := ParseTime(*t.text)
 		if err != nil {
-			return Metrics{}, Invalidf([]any{f.name}, "must be a time")
+			return m, Invalidf([]any{"timing", t.key}, "must be a time")
 		}
-		*f.to = &t
+		*t.to = &at
 	}
-	for _, f := range []struct {
-		name string
-		text json.Number
-		to   *int
-	}{
-		{"prompt_tokens", d.Usage.PromptTokens, &m.Usage.PromptTokens},
-		{"completion_tokens", d.Usage.CompletionTokens, &m.Usage.CompletionTokens},
-		{"total_tokens", d.Usage.TotalTokens, &m.Usage.TotalTokens},
-	} {
-		n, err := finite(f.text)
-		if err != nil || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
-			return Metrics{}, Invalidf([]any{f.name}, "must be a whole number of 32 bits")
+	for key, to := range map[string]*int{"prompt_tokens": &m.Usage.PromptTokens, "completion_tokens": &m.Usage.CompletionTokens, "total_tokens": &m.Usage.TotalTokens} {
+		n, err := usage.number(key)
+		if err != nil || n != math.Trunc(n) || n < math.MinInt32 || n > math.MaxInt32 {
+			return m, Invalidf([]any{"usage", key}, "must be a whole number of 32 bits")
 		}
-		*f.to = int(n)
+		*to = int(n)
 	}
-	var err error
-	if m.Timing.LatencyMS, err = finite(d.Timing.Latency); err != nil {
-		return Metrics{}, Invalidf([]any{"latency"}, "must be a number")
+	if m.Timing.LatencyMS, err = timing.number("latency"); err != nil {
+		return m, At(err, "timing")
 	}
 	return m, nil
 }
 
-// finite returns the number, 0 for an absent one.
-func finite(n json.Number) (float64, error) {
-	if n == "" {
-		return 0, nil
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
 	}
-	return n.Float64()
+	return *s
+}
+
+// decodeList decodes a document that is a list of objects.
+func decodeList[T any](j JSON, decode func(fields) (T, error)) ([]T, error) {
+	var list []fields
+	if err := decodeInto(j, &list); err != nil {
+		return nil, err
+	}
+	out := make([]T, len(list))
+	for i, f := range list {
+		var err error
+		if out[i], err = decode(f); err != nil {
+			return nil, At(err, i)
+		}
+	}
+	return out, nil
 }
 
 func isoTime(t *time.Time) any {

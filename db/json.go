@@ -376,7 +376,7 @@ func equalJSON(a, b JSON) (bool, error) {
 
 // object reports whether j can be read as a JSON object; stored text may have been edited by hand.
 func (j JSON) object() error {
-	if len(j) == 0 || j[0] != '{' || !json.Valid([]byte(j)) {
+	if len(j) == 0 || j[0] != '{' || !json.Valid([]byte(j)) || !utf8.ValidString(string(j)) {
 		return errors.New("no JSON object")
 	}
 	return nil

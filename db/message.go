@@ -88,9 +88,7 @@ func newMessage(threadID string, now time.Time) Message {
 func (m *Message) apply(p MessagePatch, now time.Time) error {
 	m.Role = p.Role
 	switch {
-	case p.Parts.Value == noParts:
-		m.Content, m.parts = nil, ""
-	case p.Parts.Value != "":
+	case p.Parts.Value != "" && p.Parts.Value != noParts:
 		parts, err := decodeParts(p.Parts.Value)
 		if err != nil {
 			return err
@@ -98,8 +96,7 @@ func (m *Message) apply(p MessagePatch, now time.Time) error {
 		m.Content, m.parts = joinTexts(parts), p.Parts.Value
 	case p.Content.Value != nil:
 		m.Content, m.parts = p.Content.Value, ""
-	case p.Parts.Set && m.parts != "", p.Content.Set && m.parts == "":
-		// Null clears the field it was given for, and the other was not in use.
+	case p.Parts.Set, p.Content.Set: // null, or no parts
 		m.Content, m.parts = nil, ""
 	}
 	set(&m.Name, p.Name)

@@ -22,8 +22,8 @@ const messageColumns = `m.id, m.thread_id, m.sequence, m.position, m.role, m.con
 type messageRow struct {
 	ID          string     `db:"id"`
 	ThreadID    string     `db:"thread_id"`
-	Sequence    int        `db:"sequence"`
-	Position    int        `db:"position"`
+	Sequence    columnInt  `db:"sequence"`
+	Position    columnInt  `db:"position"`
 	Role        string     `db:"role"`
 	Content     *string    `db:"content"`
 	Parts       columnJSON `db:"parts"`
@@ -38,9 +38,9 @@ type messageRow struct {
 }
 
 func (r *messageRow) message() (*Message, error) {
-	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence, Content: r.Content,
+	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
 		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
-		position: r.Position, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
+		position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
 	if !m.Role.valid() {
 		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
 	}
@@ -50,7 +50,8 @@ func (r *messageRow) message() (*Message, error) {
 	for _, c := range []struct {
 		column string
 		err    error
-	}{{"attributes", m.Attributes.object()}, {"source", m.Source.objectOrNone()}, {"timestamp", r.Timestamp.err}} {
+	}{{"sequence", r.Sequence.err}, {"position", r.Position.err}, {"text", checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID)},
+		{"attributes", m.Attributes.object()}, {"source", m.Source.objectOrNone()}, {"timestamp", r.Timestamp.err}} {
 		if c.err != nil {
 			return nil, m.broken(c.column, c.err)
 		}
@@ -107,6 +108,10 @@ func messagesFrom(ctx context.Context, s session, query string, args ...any) ([]
 	if err := s.rows(ctx, &rows, query, args...); err != nil {
 		return nil, err
 	}
+	return messagesOf(rows)
+}
+
+func messagesOf(rows []messageRow) ([]*Message, error) {
 	messages := make([]*Message, len(rows))
 	for i := range rows {
 		var err error
@@ -325,14 +330,25 @@ func (c *Counts) add(r Role, n int) {
 const countColumns = `t.last_sequence, t.system_count, t.user_count, t.assistant_count, t.tool_count`
 
 type countRow struct {
-	LastSequence int `db:"last_sequence"`
-	System       int `db:"system_count"`
-	User         int `db:"user_count"`
-	Assistant    int `db:"assistant_count"`
-	Tool         int `db:"tool_count"`
+	LastSequence columnInt `db:"last_sequence"`
+	System       columnInt `db:"system_count"`
+	User         columnInt `db:"user_count"`
+	Assistant    columnInt `db:"assistant_count"`
+	Tool         columnInt `db:"tool_count"`
 }
 
-func (r countRow) counts() Counts { return Counts{r.System, r.User, r.Assistant, r.Tool} }
+// counters returns the counters of the thread with the id.
+func (r *countRow) counters(id string) (last int, c Counts, err error) {
+	for i, n := range []columnInt{r.System, r.User, r.Assistant, r.Tool, r.LastSequence} {
+		if n.err != nil {
+			return 0, c, fmt.Errorf("thread %q: stored counters: %v", id, n.err)
+		}
+		if i < len(c) {
+			c[i] = n.int
+		}
+	}
+	return r.LastSequence.int, c, nil
+}
 
 // CountByThreads returns the counts of those threads that exist, by thread id.
 func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[string]Counts, error) {
@@ -348,7 +364,9 @@ func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[
 	}
 	found := make(map[string]Counts, len(rows))
 	for _, row := range rows {
-		found[row.ID] = row.counts()
+		if _, found[row.ID], err = row.counters(row.ID); err != nil {
+			return nil, err
+		}
 	}
 	return found, nil
 }

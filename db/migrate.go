@@ -16,17 +16,17 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrations: numbered files, the same numbers and names for both databases,
-// and between them the Go functions that adopt a database Tyler has written.
+// Migrations: numbered files, the same numbers and names for both databases.
+// The first is run by a Go function, which also adopts what Tyler has written.
 //
 //go:embed migrations
 var migrations embed.FS
 
 // latestVersion is the schema this program knows.
-const latestVersion = 3
+const latestVersion = 1
 
-// errOvertaken: another process has run the migration meanwhile.
-var errOvertaken = errors.New("the migration was run by another process")
+// firstMigration is run by makeTables, not by goose.
+const firstMigration = "0001_tables.sql"
 
 // Migrate brings the tables up to date. It is safe when several processes start
 // at once: one does the work and the others wait. A schema newer than this
@@ -43,7 +43,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		}
 		// SQLite has no lock to hold across migrations. Each is one transaction that fails when another process
 		// has run it meanwhile; whoever was late looks again at what is left to do.
-		if db.dialect.classify(err) != retryable && !errors.Is(err, errOvertaken) {
+		if db.classify(err) != retryable {
 			if failures++; failures == 3 {
 				return db.explain(ctx, err)
 			}
@@ -63,6 +63,9 @@ func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
 		return nil
 	}
 	_, err = p.Up(ctx)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		return partial.Err // goose's own words say nothing to who starts a server
+	}
 	return err
 }
 
@@ -80,17 +83,15 @@ func (db *DB) Ready(ctx context.Context) error {
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
-	dir, kind := "migrations/sqlite", database.DialectSQLite3
+	dir, kind := "migrations/"+string(db.dialect.driver), database.DialectSQLite3
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
-		goose.WithGoMigrations(
-			db.goMigration(1, setTylerAside),
-			db.goMigration(3, adoptTyler),
-		),
+		goose.WithExcludeNames([]string{firstMigration}),
+		goose.WithGoMigrations(db.goMigration(1, makeTables)),
 	}
 	if db.dialect.driver == PostgreSQL {
-		dir, kind = "migrations/postgres", database.DialectPostgres
+		kind = database.DialectPostgres
 		// An advisory lock; whoever does not get it tries once a second for ten minutes.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
 		if err != nil {

@@ -103,14 +103,20 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 		return err
 	}
 	defer conn.Close()
+	_, begun := session{db: db}.prepare("BEGIN")
 	tx, err := conn.BeginTxx(ctx, nil)
+	begun()
 	if err != nil {
 		return err
 	}
 	if err := fn(session{db, tx}); err != nil {
+		_, undone := session{db: db}.prepare("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
+		undone()
 		return err
 	}
+	_, committed := session{db: db}.prepare("COMMIT")
+	defer committed()
 	return tx.Commit()
 }
 
@@ -147,12 +153,22 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := op()
-		if err != nil && (ended(ctx) || db.dialect.classify(err) != retryable) {
+		if err != nil && (ended(ctx) || db.classify(err) != retryable) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(db.options.PoolTimeout))
 	return db.explain(ctx, err)
+}
+
+// errOvertaken: another transaction has done meanwhile what this one had found undone.
+var errOvertaken = errors.New("overtaken by another transaction")
+
+func (db *DB) classify(err error) problem {
+	if errors.Is(err, errOvertaken) {
+		return retryable
+	}
+	return db.dialect.classify(err)
 }
 
 // explain turns a driver's error into one of ours; what stays as it is, is a defect or a broken row.
@@ -169,7 +185,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if ended(ctx) {
 		return &Error{Code: Timeout, Reason: "the request was not finished in time, or its client left", Err: err}
 	}
-	switch db.dialect.classify(err) {
+	switch db.classify(err) {
 	case retryable:
 		return &Error{Code: Unavailable, Reason: "the database is too busy; try again", Err: err}
 	case unavailable:

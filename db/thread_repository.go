@@ -35,7 +35,7 @@ func (r *threadRow) thread() (*Thread, error) {
 	for _, c := range []struct {
 		column string
 		err    error
-	}{{"attributes", t.Attributes.object()}, {"source", t.Source.objectOrNone()}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
+	}{{"title", checkUTF8(&t.ID, t.Title)}, {"attributes", t.Attributes.object()}, {"source", t.Source.objectOrNone()}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
 		if c.err != nil {
 			return nil, fmt.Errorf("thread %q: stored %s: %v", t.ID, c.column, c.err)
 		}

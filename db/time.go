@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+	"unicode/utf8"
 )
 
-// rfc3339 is the grammar of RFC 3339 section 5.6, without the leap second;
-// time.Parse alone takes more (a comma before the digits, an hour of one digit).
+// rfc3339 is the grammar of RFC 3339 section 5.6; time.Parse alone takes more (a comma before the digits, an hour of one digit).
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // isoformat is what Python's isoformat writes, besides a space for the T.
@@ -25,9 +25,16 @@ func ParseRFC3339(s string) (time.Time, error) {
 	if last := len(upper) - 1; upper[last] == 'z' {
 		upper[last] = 'Z'
 	}
+	leap := string(upper[17:19]) == "60" // a leap second, which neither Go nor the databases know, counts as the one after it
+	if leap {
+		upper[17], upper[18] = '5', '9'
+	}
 	t, err := time.Parse(time.RFC3339Nano, string(upper))
 	if err != nil {
 		return time.Time{}, errors.New("no RFC 3339 time")
+	}
+	if leap {
+		t = t.Add(time.Second)
 	}
 	t = Microseconds(t)
 	if t.Year() < 1 || t.Year() > 9999 {
@@ -76,11 +83,39 @@ type columnTime struct {
 	err error
 }
 
+// columnInt reads an integer; what is none is an error of the row, as for columnTime.
+type columnInt struct {
+	int
+	err error
+}
+
+func (c *columnInt) Scan(src any) error {
+	*c = columnInt{}
+	if v, ok := src.(int64); ok {
+		c.int = int(v)
+	} else {
+		c.err = fmt.Errorf("no integer: %T", src)
+	}
+	return nil
+}
+
+// checkUTF8 reports whether stored text can be part of an answer; SQLite keeps any bytes as text.
+func checkUTF8(texts ...*string) error {
+	for _, t := range texts {
+		if t != nil && !utf8.ValidString(*t) {
+			return errors.New("not UTF-8")
+		}
+	}
+	return nil
+}
+
 func (c *columnTime) Scan(src any) error {
 	*c = columnTime{}
 	switch v := src.(type) {
 	case time.Time:
-		c.Time = Microseconds(v)
+		if c.Time = Microseconds(v); c.Year() < 1 || c.Year() > 9999 {
+			c.err = errors.New("a year outside 1 to 9999")
+		}
 	case string:
 		c.Time, c.err = ParseTime(v)
 	default:

@@ -81,7 +81,10 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		}
 		stored = make([]*Message, len(patches))
 		var added []*Message
-		counts := row.counts()
+		last, counts, err := row.counters(threadID)
+		if err != nil {
+			return err
+		}
 		for i, p := range patches {
 			if before, ok := known[fresh[i].ID]; ok {
 				if err := retried(before, threadID, p); err != nil {
@@ -95,8 +98,8 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			if m.Role == RoleSystem {
 				m.place(counts.Of(NewRoleSet([]Role{RoleSystem})))
 			} else {
-				row.LastSequence++
-				m.place(row.LastSequence)
+				last++
+				m.place(last)
 			}
 			stored[i], known[m.ID] = &m, &m
 			added = append(added, &m)
@@ -108,7 +111,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			return err
 		}
 		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
-		return touch(ctx, s, thread, row.LastSequence, counts)
+		return touch(ctx, s, thread, last, counts)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -119,14 +122,14 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 // retried returns nil if p says the same as the stored message, which has its id.
 func retried(stored *Message, threadID string, p MessagePatch) error {
 	if stored.ThreadID != threadID {
-		return conflictf("the message id belongs to another thread")
+		return conflictf("the message id %q belongs to another thread", stored.ID)
 	}
 	same, err := stored.same(p)
 	if err != nil {
 		return stored.broken("message", err)
 	}
 	if !same {
-		return conflictf("the thread has another message with this id")
+		return conflictf("the thread has another message with the id %q", stored.ID)
 	}
 	return nil
 }
@@ -174,7 +177,13 @@ func (r *Threads) Restore(ctx context.Context, p ThreadPatch, updatedAt time.Tim
 	return r.save(ctx, p, &updatedAt)
 }
 
+// lastRestored is the year from which on no updatedAt is restored: later changes of the thread have to come after it.
+const lastRestored = 9999
+
 func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) (thread *Thread, err error) {
+	if restored != nil && restored.Year() >= lastRestored {
+		return nil, Invalidf([]any{"updatedAt"}, "must be before the year %d", lastRestored)
+	}
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
@@ -215,7 +224,10 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 		case !created:
 			changed.UpdatedAt = after(stored.UpdatedAt, now)
 		}
-		counts := row.counts()
+		last, counts, err := row.counters(id)
+		if err != nil {
+			return err
+		}
 		if p.Messages != nil {
 			var before []*Message
 			if !created {
@@ -223,7 +235,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 					return err
 				}
 			}
-			if row.LastSequence, counts, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
+			if last, counts, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
 				return At(err, "messages")
 			}
 		}
@@ -231,7 +243,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 			return err
 		}
 		thread = &changed
-		return touch(ctx, s, &changed, row.LastSequence, counts)
+		return touch(ctx, s, &changed, last, counts)
 	})
 	return thread, err
 }
@@ -260,7 +272,7 @@ func create(ctx context.Context, s session, id string, p ThreadPatch, now time.T
 	}
 	if n == 0 { // another writer made it since we looked
 		if row, err = lockThread(ctx, s, id); err == nil && row == nil {
-			err = conflictf("the thread was made and deleted while it was being saved")
+			err = errOvertaken // and another one deleted it
 		}
 		return row, false, err
 	}
@@ -270,17 +282,17 @@ func create(ctx context.Context, s session, id string, p ThreadPatch, now time.T
 
 // writeThread writes the thread's own columns and what makes it findable, as far as they changed.
 func writeThread(ctx context.Context, s session, before, t *Thread, created bool) error {
-	findable, err := sameJSON(before, t)
-	if err != nil || findable && equal(before.Title, t.Title) && before.CreatedAt.Equal(t.CreatedAt) {
-		return err
+	// Compared as text: 1 and 1.0 are found by the same searches, and yet the answer is what is stored.
+	if equal(before.Title, t.Title) && before.Attributes == t.Attributes && before.Source == t.Source && before.CreatedAt.Equal(t.CreatedAt) {
+		return nil
 	}
 	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
 			created_at = CAST(? AS {time}) WHERE id = ?`,
 		t.Title, string(t.Attributes), t.Source.null(), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
 		return err
 	}
-	if findable {
-		return nil
+	if same, err := sameJSON(before, t); err != nil || same {
+		return err
 	}
 	if !created {
 		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE thread_id = ?`, t.ID); err != nil {
@@ -394,8 +406,8 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 		if err != nil {
 			return 0, counts, err
 		}
-		if len(taken) > 0 {
-			return 0, counts, conflictf("a message id belongs to another thread")
+		for id := range taken {
+			return 0, counts, conflictf("the message id %q belongs to another thread", id)
 		}
 	}
 	if len(dropped) > 0 {

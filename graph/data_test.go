@@ -166,7 +166,7 @@ func TestInterchange(t *testing.T) {
 		dbtest.Import(t, first)
 		odd := `{"id":"odd","title":null,"messages":[` +
 			`{"id":"o1","role":"user","sequence":1,"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u","detail":"high"}}],"timestamp":"2024-01-01T00:00:00.5+00:00","source":{"id":"x","n":1.50},"metrics":{"model":null,"extra":[1e3]},"attributes":{"k":{"deep":[null,0.1]}}},` +
-			`{"id":"o2","role":"assistant","sequence":2,"content":"","timestamp":"2024-01-01T02:00:00+02:00","source":null,"metrics":{},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}","strict":true},"index":0}],"attachments":[{"filename":"f","mime_type":null,"file_id":null,"storage_path":null,"storage_backend":null,"status":"stored","processed_content":{"type":"pdf"}}]},` +
+			`{"id":"o2","role":"assistant","sequence":2,"content":"","timestamp":"2024-01-01T02:00:00+02:00","source":null,"metrics":{},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}","strict":true},"index":0}],"attachments":[{"filename":"f","mime_type":null,"file_id":null,"storage_path":null,"storage_backend":null,"status":"stored","processed_content":{"type":"pdf"},"attributes":` + strings.Repeat(`{"a":`, 64) + `1` + strings.Repeat(`}`, 64) + `}]},` +
 			`{"id":"o3","role":"system","sequence":0,"content":"s","timestamp":"2024-01-01T00:00:00","source":null,"metrics":{}}` +
 			`],"created_at":"2024-01-01T00:00:00+00:00","updated_at":"2024-01-01T00:00:00.123456+00:00","attributes":{},"source":null}` + "\n"
 		if err := interchange.Import(ctx, first.Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {

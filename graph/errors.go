@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
@@ -57,7 +58,7 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 			h.log.LogAttrs(ctx, slog.LevelWarn, "database", requestAttr(ctx), slog.String("error", err.Error()))
 		}
 	case framework != nil && framework.Err == nil:
-		shown.Message, shown.Rule = framework.Message, framework.Rule
+		shown.Message, shown.Rule = short(framework.Message), framework.Rule
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
 		h.log.LogAttrs(ctx, slog.LevelError, "internal error", requestAttr(ctx), slog.String("error", err.Error()))
@@ -70,12 +71,20 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 	return shown
 }
 
+// maxMessage is how long a message of the framework may be, in bytes: it can quote names of a client's choice.
+const maxMessage = 500
+
+func short(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
+}
+
 // frameworkCode translates the codes of gqlgen and gqlparser, who reject requests before a resolver runs.
 func frameworkCode(err *gqlerror.Error) string {
 	code, _ := err.Extensions["code"].(string)
 	switch {
-	case code == "COMPLEXITY_LIMIT_EXCEEDED":
-		return TooComplex
 	case code == ValidationFailed && len(err.Path) > 0 && err.Path[0] == variable:
 		return BadUserInput // a variable's value is not the document's fault
 	case code != "":

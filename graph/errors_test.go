@@ -180,6 +180,12 @@ func TestSchemaRefusals(t *testing.T) {
 		{addMessage, `{"role":"USER","metrics":{"usage":{"promptTokens":"1"}}}`}, {addMessage, `{"role":"USER","metrics":{"timing":{"latencyMs":"1"}}}`}, {addMessage, `{"role":"USER","metrics":{"timing":{"latencyMs":1e400}}}`}, {addMessage, `{"role":"USER","metrics":{"weaveCall":{"callId":"c"}}}`},
 		{addMessages, `[{"role":"USER"},{"role":"USER","id":true}]`},
 		{`mutation($v: DateTime!) { saveThread(thread: {id: "t"}, ifUnmodifiedSince: $v) { id } }`, `"now"`},
+		{saveThread, `{"__typename":"ThreadInput","title":"x"}`}, {addMessage, `{"role":"USER","metrics":{"usage":{"__typename":"x"}}}`},
+		// null where a default let a nullable variable stand in a place of no null
+		{`query($v: Boolean = true) { __typename threads @skip(if: $v) { id } }`, `null`}, {`query($v: Boolean = true) { threads { ... @include(if: $v) { id } } }`, `null`}, {`query($v: Boolean = true) { threads { ...f @include(if: $v) } } fragment f on Thread { id }`, `null`},
+		{`mutation($v: ThreadInput = {title: "d"}) { saveThread(thread: $v) { id } }`, `null`}, {`mutation($v: [MessageInput!] = []) { addMessages(threadId: "t", messages: $v) { id } }`, `null`},
+		{`mutation($v: AttachmentInput = {filename: "a"}) { addMessage(threadId: "t", message: {role: USER, attachments: [$v]}) { id } }`, `null`}, {`mutation($v: Role = USER) { addMessage(threadId: "t", message: {role: $v}) { id } }`, `null`},
+		{`query($v: ID = "t") { ...q } fragment q on Query { thread(id: $v) { id } }`, `null`}, {`query($v: Int = 5) { threads(limit: $v) { id } }`, `null`},
 	} {
 		r := a.ask(c.query, `{"v":`+c.value+`}`)
 		if len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.BadUserInput {
@@ -193,6 +199,8 @@ func TestSchemaRefusals(t *testing.T) {
 		t.Errorf("a refused request left something: %v", n)
 	}
 	// What is allowed, though one might not think so.
+	a.must(`query($v: [String!], $n: [Int!], $r: [Role!], $o: [JSONObject!]) { findThreadsByAttributes(attributes: {a: $v, n: $n, r: $r, o: $o}) { id } }`, `{"v":"x","n":1,"r":"USER","o":{"a":["b"]}}`)
+	a.must(`query($v: ID!) { thread(id: $v) { id } }`, `{"v":12345678901234567890}`)
 	a.must(`query($v: ID!) { thread(id: $v) { id } }`, `{"v":5}`)
 	a.must(`query($v: [Role!]) { messages(threadId: "t", roles: $v) { id } }`, `{"v":"USER"}`)
 	a.must(`query($v: Int) { messages(threadId: "t", first: $v) { id } }`, `{}`)
@@ -351,7 +359,8 @@ func TestComplexity(t *testing.T) {
 	if n := len(a.seen.Take()); n != 0 {
 		t.Errorf("a request that is too complex ran %d statements", n)
 	}
-	// A bad limit is bad input, whatever it would cost.
+	// A bad limit or offset is bad input, whatever it would cost.
+	a.wantError(`{ threads(limit: 1000, offset: -1) { messages(first: 1000) { id } } }`, nil, graph.BadUserInput, `["offset"]`)
 	for _, limit := range []string{"-1", "1001", "2147483647"} {
 		a.wantError(`{ threads(limit: `+limit+`) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 	}

@@ -64,7 +64,7 @@ func New(o Options) http.Handler {
 	gql.SetErrorPresenter(h.present)
 	gql.SetRecoverFunc(recovered)
 	gql.Use(&strictVariables{})
-	gql.Use(extension.FixedComplexityLimit(o.MaxComplexity))
+	gql.Use(&costLimit{limit: o.MaxComplexity})
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 		return next(loaders.Attach(ctx, o.Threads, o.Messages))
@@ -75,25 +75,25 @@ func New(o Options) http.Handler {
 	routes := http.NewServeMux()
 	routes.Handle("/graphql", gql)
 	routes.Handle("GET /{$}", playground.Handler("threadstore", "/graphql"))
-	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	routes.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := o.Ready(ctx); err != nil {
 			h.log.LogAttrs(ctx, slog.LevelWarn, "not ready", requestAttr(ctx), slog.String("error", err.Error()))
-			plain(w, http.StatusServiceUnavailable, "not ready")
+			text(w, http.StatusServiceUnavailable, "not ready")
 			return
 		}
-		plain(w, http.StatusOK, "ok")
+		text(w, http.StatusOK, "ok")
 	})
 	return withRequestID(allowOrigins(o.CORSOrigins, routes))
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
+func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // the client may be gone
+	_, _ = w.Write([]byte(body + "\n")) // the client may be gone
 }
 
 // allowOrigins lets browser pages of other origins call the API.

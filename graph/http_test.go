@@ -85,6 +85,8 @@ func TestHTTP(t *testing.T) {
 		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400, graph.BadUserInput},
 		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil, 400, graph.BadUserInput},
 		{"GET without UTF-8", "GET", "/graphql?query=%7B%20__typename%20%7D%ff", "", "", nil, 400, graph.BadUserInput},
+		{"GET without UTF-8 in a parameter of no use", "GET", get("query", "{ __typename }") + "&x=%ff", "", "", nil, 400, graph.BadUserInput},
+		{"an upgrade that is not wanted", "POST", "/graphql", typeJSON, body(`{ __typename }`), []string{"Upgrade", "h2c"}, 200, ""},
 		{"GET with a broken escape", "GET", "/graphql?query=%zz", "", "", nil, 400, graph.BadUserInput},
 		{"PUT", "PUT", "/graphql", typeJSON, body(mutation), nil, 405, graph.BadUserInput},
 		{"DELETE", "DELETE", "/graphql", "", "", nil, 405, graph.BadUserInput},
@@ -206,10 +208,27 @@ func TestFloods(t *testing.T) {
 			}
 			return "{ " + b.String() + "}"
 		}(),
-		"tokens":               `{ ` + strings.Repeat("__typename ", 100000) + `}`,
-		"depth":                strings.Repeat("{ a ", 5000) + strings.Repeat("}", 5000),
-		"lists":                `{ thread(id: ` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `) { id } }`,
-		"a cycle of fragments": `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
+		"tokens": `{ ` + strings.Repeat("__typename ", 100000) + `}`,
+		"depth":  strings.Repeat("{ a ", 5000) + strings.Repeat("}", 5000),
+		"lists":  `{ thread(id: ` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `) { id } }`,
+		"fragments that double": func() string {
+			var b strings.Builder
+			b.WriteString("{ ...f0 }")
+			for i := range 60 {
+				fmt.Fprintf(&b, " fragment f%d on Query { ...f%d ...f%d }", i, i+1, i+1)
+			}
+			return b.String() + " fragment f60 on Query { __typename }"
+		}(),
+		"fragments that double through fields": func() string {
+			var b strings.Builder
+			b.WriteString("{ threads { ...f0 } }")
+			for i := range 60 {
+				fmt.Fprintf(&b, " fragment f%d on Thread { messages { thread { ...f%d } } a: messages { thread { ...f%d } } }", i, i+1, i+1)
+			}
+			return b.String() + " fragment f60 on Thread { id }"
+		}(),
+		"a long operation name": `query ` + strings.Repeat("x", 1<<20) + ` { nothing }`,
+		"a cycle of fragments":  `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
 	} {
 		start := time.Now()
 		r := a.ask(query, nil)

@@ -2,8 +2,10 @@ package graph
 
 import (
 	"context"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -154,14 +156,112 @@ func (s *strictVariables) Validate(es graphql.ExecutableSchema) error {
 }
 
 func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	refuse := func(err *gqlerror.Error) *gqlerror.Error {
+		if err != nil {
+			err.Extensions = map[string]any{"code": BadUserInput}
+		}
+		return err
+	}
+	null := map[string]bool{}
 	for _, def := range op.Operation.VariableDefinitions {
 		v, given := op.Variables[def.Variable]
 		if !given {
 			continue
 		}
+		null[def.Variable] = v == nil
 		path := ast.Path{variable, ast.PathName(def.Variable)}
 		if err := strict(s.types, def.Type, v, path); err != nil {
-			err.Extensions = map[string]any{"code": BadUserInput}
+			return refuse(err)
+		}
+		op.Variables[def.Variable] = untyped(v)
+	}
+	if slices.Contains(slices.Collect(maps.Values(null)), true) {
+		return refuse(nullPositions{null, map[string]bool{}}.selections(op.Operation.SelectionSet))
+	}
+	return nil
+}
+
+// untyped makes lists of any of typed lists: gqlparser makes []string{"a"} from "a" for [String].
+func untyped(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = untyped(v[k])
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = untyped(v[i])
+		}
+		return v
+	}
+	list := reflect.ValueOf(v)
+	if list.Kind() != reflect.Slice {
+		return v
+	}
+	out := make([]any, list.Len())
+	for i := range out {
+		out[i] = untyped(list.Index(i).Interface())
+	}
+	return out
+}
+
+// nullPositions looks for variables that are null where null must not stand.
+// The specification lets a nullable variable with a default into such a place,
+// and leaves it to the execution to refuse null; gqlgen panics or takes it.
+type nullPositions struct {
+	null map[string]bool // by variable
+	seen map[string]bool // by fragment
+}
+
+func (n nullPositions) selections(set ast.SelectionSet) (err *gqlerror.Error) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if err = n.arguments(s.Arguments); err == nil {
+				err = n.directives(s.Directives, s.SelectionSet)
+			}
+		case *ast.InlineFragment:
+			err = n.directives(s.Directives, s.SelectionSet)
+		case *ast.FragmentSpread:
+			var inside ast.SelectionSet
+			if !n.seen[s.Name] {
+				n.seen[s.Name] = true
+				inside = s.Definition.SelectionSet
+			}
+			err = n.directives(s.Directives, inside)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n nullPositions) directives(list ast.DirectiveList, set ast.SelectionSet) *gqlerror.Error {
+	for _, d := range list {
+		if err := n.arguments(d.Arguments); err != nil {
+			return err
+		}
+	}
+	return n.selections(set)
+}
+
+func (n nullPositions) arguments(list ast.ArgumentList) *gqlerror.Error {
+	for _, a := range list {
+		if err := n.value(a.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n nullPositions) value(v *ast.Value) *gqlerror.Error {
+	if v.Kind == ast.Variable && n.null[v.Raw] && v.ExpectedType != nil && v.ExpectedType.NonNull {
+		return gqlerror.ErrorPathf(ast.Path{variable, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
+	}
+	for _, c := range v.Children {
+		if err := n.value(c.Value); err != nil {
 			return err
 		}
 	}
@@ -201,6 +301,9 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 		object, ok := v.(map[string]any)
 		if !ok {
 			return gqlerror.ErrorPathf(path, "must be an object of the type %s", def.Name)
+		}
+		if _, ok := object["__typename"]; ok { // gqlparser looks away
+			return gqlerror.ErrorPathf(append(path[:len(path):len(path)], ast.PathName("__typename")), "unknown field")
 		}
 		if def.Directives.ForName("oneOf") != nil && !oneOf(object) {
 			return gqlerror.ErrorPathf(path, "must have exactly one field, and not null")

@@ -32,8 +32,9 @@ type transport struct {
 
 var _ graphql.Transport = transport{}
 
-// Supports takes every plain request: those that are not GraphQL get their error here, too.
-func (transport) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+// Supports takes every request: those that are not GraphQL get their error
+// here, too, and an Upgrade that no transport before this one wants is ignored.
+func (transport) Supports(*http.Request) bool { return true }
 
 // refusal is a request that HTTP or JSON forbids.
 type refusal struct {
@@ -141,12 +142,14 @@ func readURL(u *url.URL) (*graphql.RawParams, *refusal) {
 	if err != nil {
 		return nil, &refusal{http.StatusBadRequest, "the URL's query cannot be read"}
 	}
+	for name, list := range values {
+		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(list, "")) {
+			return nil, &refusal{http.StatusBadRequest, "the URL's query must be UTF-8"}
+		}
+	}
 	object := map[string]any{}
 	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
 		text := values.Get(name)
-		if !utf8.ValidString(text) {
-			return nil, &refusal{http.StatusBadRequest, "the URL's query must be UTF-8"}
-		}
 		switch {
 		case text == "":
 		case name == "query" || name == "operationName":

@@ -113,6 +113,27 @@ func testParallelSave(t *testing.T, driver db.Driver) {
 	}
 }
 
+// testSaveWhileDeleting saves and deletes one thread at once: saving creates it when it is gone.
+func testSaveWhileDeleting(t *testing.T, driver db.Driver) {
+	stores := handles(t, Options(t, driver), 2)
+	for _, err := range together(8, func(w int) error {
+		for range 40 {
+			var err error
+			if w%2 == 0 {
+				_, err = stores[w/2%2].Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("x"))})
+			} else {
+				_, err = stores[w/2%2].Threads().Delete(ctx, "t")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}) {
+		t.Error(err)
+	}
+}
+
 // testParallelIDs gives the same message id to many writers at once.
 func testParallelIDs(t *testing.T, driver db.Driver) {
 	stores := handles(t, Options(t, driver), 2)

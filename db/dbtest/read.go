@@ -433,6 +433,8 @@ func testRestore(t *testing.T, driver db.Driver) {
 			t.Errorf("FindByAttributes(%s) finds %d, want %d", search, len(got), want)
 		}
 	}
+	_, err := store.Threads().Restore(ctx, patch, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+	wantCode(t, "Restore with a time that leaves no room for later changes", err, db.Invalid, "updatedAt")
 	later := save(t, store, db.ThreadPatch{ID: ptr("t")})
 	if later.UpdatedAt != start {
 		t.Errorf("a save after it has updatedAt %s, want the clock's %s", later.UpdatedAt, start)

@@ -64,6 +64,20 @@ func testSave(t *testing.T, driver db.Driver) {
 			diff(t, "returned", shownThread(t, got, all(t, store, "full")), want)
 		})
 	}
+	t.Run("the answer is what is stored, also for an equal number", func(t *testing.T) {
+		for _, text := range []string{`{"n":1}`, `{"n":1.0}`, `{"n":1.00}`} {
+			got := save(t, store, db.ThreadPatch{ID: ptr("spelled"), Attributes: givenObject(t, text), Source: givenObject(t, text)})
+			stored, err := store.Threads().ByIDs(ctx, []string{"spelled"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, j := range []db.JSON{got.Attributes, got.Source, stored["spelled"].Attributes, stored["spelled"].Source} {
+				if strings.ReplaceAll(string(j), " ", "") != text {
+					t.Errorf("saved %s, got %s", text, j)
+				}
+			}
+		}
+	})
 	t.Run("null on create is the default, but for the title", func(t *testing.T) {
 		save(t, store, db.ThreadPatch{ID: ptr("nulls"), Title: null[*string](), Attributes: null[db.JSON](), Source: null[db.JSON]()})
 		diff(t, "created", *load(t, store, "nulls"), thread{ID: "nulls", Attributes: map[string]any{}, CreatedAt: start, UpdatedAt: start})
@@ -119,12 +133,14 @@ func testSaveMessages(t *testing.T, driver db.Driver) {
 		{name: "role system", patch: db.MessagePatch{Role: db.RoleSystem}, change: func(m *message) { m.Role, m.Sequence = db.RoleSystem, 0 }},
 		{name: "content null", patch: db.MessagePatch{Content: null[*string]()}, change: noContent},
 		{name: "content empty", patch: db.MessagePatch{Content: some("")}, change: func(m *message) { m.Content, m.Parts = ptr(""), []db.Part{db.TextPart{}} }},
-		{name: "parts null leaves plain text", patch: db.MessagePatch{Parts: null[db.JSON]()}, change: func(*message) {}},
+		{name: "parts null", patch: db.MessagePatch{Parts: null[db.JSON]()}, change: noContent},
+		{name: "content null and parts", patch: db.MessagePatch{Content: null[*string](), Parts: twoParts}, change: withParts},
+		{name: "content and parts null", patch: db.MessagePatch{Content: some("x"), Parts: null[db.JSON]()}, change: func(m *message) { m.Content, m.Parts = ptr("x"), []db.Part{db.TextPart{Text: "x"}} }},
 		{name: "parts replace content", patch: db.MessagePatch{Parts: twoParts}, change: withParts},
 		{name: "no parts", patch: db.MessagePatch{Parts: parts()}, change: noContent},
 		{name: "only images", patch: db.MessagePatch{Parts: parts(db.ImagePart{URL: "u"})}, change: func(m *message) { m.Content, m.Parts = nil, []db.Part{db.ImagePart{URL: "u"}} }},
 		{name: "content replaces parts", before: db.MessagePatch{Parts: twoParts}, patch: db.MessagePatch{Content: some("x")}, change: func(m *message) { m.Content, m.Parts = ptr("x"), []db.Part{db.TextPart{Text: "x"}} }},
-		{name: "content null leaves parts", before: db.MessagePatch{Parts: twoParts}, patch: db.MessagePatch{Content: null[*string]()}, change: withParts},
+		{name: "content null clears parts", before: db.MessagePatch{Parts: twoParts}, patch: db.MessagePatch{Content: null[*string]()}, change: noContent},
 		{name: "parts null clears parts", before: db.MessagePatch{Parts: twoParts}, patch: db.MessagePatch{Parts: null[db.JSON]()}, change: noContent},
 		{name: "text that looks like parts", patch: db.MessagePatch{Content: some(`[{"type":"text","text":"x"}]`)}, change: func(m *message) {
 			m.Content, m.Parts = ptr(`[{"type":"text","text":"x"}]`), []db.Part{db.TextPart{Text: `[{"type":"text","text":"x"}]`}}

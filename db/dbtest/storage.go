@@ -38,6 +38,11 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			}
 			return nil
 		},
+		"append": func(id string) error {
+			_, _, err := store.Messages().Add(ctx, id, []db.MessagePatch{user("x")})
+			return err
+		},
+		"count": func(id string) error { _, err := store.Messages().CountByThreads(ctx, []string{id}); return err },
 		"messages": func(id string) error {
 			_, err := store.Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
 			return err
@@ -52,6 +57,10 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 		{"threads", "attributes", "{broken", true, []string{"thread", "list"}},
 		{"threads", "source", `"text"`, false, []string{"thread", "list"}},
 		{"threads", "updated_at", "yesterday", true, []string{"thread", "list"}},
+		{"threads", "last_sequence", "many", true, []string{"append"}},
+		{"threads", "user_count", "many", true, []string{"append", "count"}},
+		{"messages", "sequence", "first", true, []string{"message"}}, // no window reaches it
+		{"messages", "sequence", "1.5", true, []string{"message", "messages"}},
 		{"messages", "role", "wizard", false, []string{"message", "messages"}},
 		{"messages", "attributes", `"text"`, false, []string{"message", "messages"}},
 		{"messages", "attributes", `{"a":}`, true, []string{"message", "messages"}},
@@ -93,6 +102,25 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 		Exec(t, raw, fmt.Sprintf(`DELETE FROM threads WHERE id = '%s'`, id))
 	}
 
+	t.Run("bytes that are no text", func(t *testing.T) {
+		if driver == db.PostgreSQL {
+			if _, err := raw.Exec(`UPDATE threads SET created_at = '0044-03-15 00:00:00+00 BC' WHERE id = 'fine'`); err != nil {
+				t.Fatal(err)
+			}
+			if err := read["thread"]("fine"); err == nil || !strings.Contains(err.Error(), "fine") {
+				t.Errorf("a time before the year 1: %v", err)
+			}
+			return
+		}
+		for column, name := range map[string]string{"threads.title": "thread", "threads.attributes": "thread", "messages.content": "message"} {
+			table, column, _ := strings.Cut(column, ".")
+			Exec(t, raw, fmt.Sprintf(`UPDATE %s SET %s = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE id = 'fine'`, table, column))
+			if err := read[name]("fine"); err == nil || !strings.Contains(err.Error(), "fine") {
+				t.Errorf("%s.%s: %v", table, column, err)
+			}
+			Exec(t, raw, fmt.Sprintf(`UPDATE %s SET %s = '{}' WHERE id = 'fine'`, table, column))
+		}
+	})
 	t.Run("as Tyler writes", func(t *testing.T) {
 		now := `'2024-05-15 15:00:00.123456'`
 		if driver == db.PostgreSQL {
@@ -124,6 +152,7 @@ func testDurability(t *testing.T, kind db.Driver) {
 	if kind == db.PostgreSQL {
 		questions = map[string]string{"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW full_page_writes": "on"}
 		Exec(t, Raw(t, o), fmt.Sprintf(`ALTER DATABASE %s SET synchronous_commit = off`, o.Postgres["dbname"]))
+		o.Postgres["synchronous_commit"], o.Postgres["options"] = "off", "-c synchronous_commit=off" // as a URL can say
 	}
 	opened := &asked{t: t, questions: questions}
 	store := OpenOptions(t, o, db.Hooks{Connector: opened.connector})
@@ -273,6 +302,7 @@ func testAdopt(t *testing.T, driver db.Driver) {
 		`INSERT INTO messages VALUES ('a1', 't1', 1, 'assistant', NULL, NULL, NULL, '[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}]', '{}', `+at(3)+`, NULL, NULL, '`+metrics+`')`,
 		`INSERT INTO messages VALUES ('b1', 't1', 2, 'tool', 'done', 'f', 'c', NULL, '{"k": [1]}', `+at(4)+`, '{"id": "x", "type": "tool"}', '[{"filename": "a", "status": "stored"}]', '{}')`,
 		`INSERT INTO messages VALUES ('g1', 't1', 5, 'user', '', NULL, NULL, NULL, '{}', `+at(5)+`, NULL, NULL, '{}')`,
+		`INSERT INTO threads VALUES ('t4', 'odd', '{"nul": "a\u0000b", "half": "\ud83d", "pair": "\ud83d\ude00", "none": "\\u0000"}', NULL, `+at(1)+`, `+at(6)+`)`,
 		`INSERT INTO messages VALUES ('d2', 't3', 1, 'user', 'second', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL, '{}')`,
 		`INSERT INTO messages VALUES ('d1', 't3', 1, 'user', 'first', NULL, NULL, NULL, '{}', `+at(1)+`, NULL, NULL, '{}')`,
 	)
@@ -305,11 +335,16 @@ func testAdopt(t *testing.T, driver db.Driver) {
 	if got, err := store.Threads().FindBySource(ctx, "slack", decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
 		t.Errorf("FindBySource = %v, %v", ids(got), err)
 	}
+	if got := load(t, store, "t4"); got == nil {
+		t.Error("t4 is not there")
+	} else {
+		diff(t, "t4, with what no answer can hold replaced", got.Attributes, any(map[string]any{"nul": "a\uFFFDb", "half": "\uFFFD", "pair": "😀", "none": `\u0000`}))
+	}
 	list, err := store.Threads().List(ctx, 10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "List", ids(list), []string{"t1", "t2", "t3"})
+	diff(t, "List", ids(list), []string{"t1", "t2", "t3", "t4"})
 	added, _, err := store.Messages().Add(ctx, "t1", []db.MessagePatch{user("x"), {Role: db.RoleSystem}})
 	if err != nil || added[0].Sequence != 6 || added[1].Sequence != 0 {
 		t.Errorf("Add = %+v, %v, want sequence 6", added, err)
@@ -350,4 +385,50 @@ func columns(t testing.TB, raw *sql.DB, kind db.Driver) []string {
 		all = append(all, line)
 	}
 	return all
+}
+
+// testAdoptFailure gives the migration tables that it cannot adopt: they stay as they are.
+func testAdoptFailure(t *testing.T, driver db.Driver) {
+	for name, statements := range map[string][]string{
+		"tables of somebody else": {`CREATE TABLE threads (id INTEGER, colour TEXT)`, `CREATE TABLE messages (id INTEGER)`},
+		"one table":               {`CREATE TABLE threads (id INTEGER, colour TEXT)`},
+		"a row that is no thread": append(tylerTables(driver), `INSERT INTO threads VALUES ('t', 'x', '[1]', NULL, '2024-01-01 00:00:00', '2024-01-01 00:00:00')`),
+	} {
+		o := parse(t, URL(t, driver))
+		raw := Raw(t, o)
+		Exec(t, raw, statements...)
+		store, err := db.Open(o, db.Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Migrate(ctx); err == nil {
+			t.Errorf("%s: the migration did not fail", name)
+		}
+		store.Close()
+		if _, err := raw.Exec(`SELECT id FROM threads`); err != nil {
+			t.Errorf("%s: the table is no longer there: %v", name, err)
+		}
+		if _, err := raw.Exec(`SELECT last_sequence FROM threads`); err == nil {
+			t.Errorf("%s: the table became ours", name)
+		}
+	}
+	if driver == db.PostgreSQL {
+		return // its foreign keys leave no orphans
+	}
+	t.Run("messages without a thread are kept aside", func(t *testing.T) {
+		o := parse(t, URL(t, driver))
+		raw := Raw(t, o)
+		Exec(t, raw, append(tylerTables(driver), `PRAGMA foreign_keys = 0`, `CREATE INDEX threads_updated_at ON threads (title)`,
+			`INSERT INTO threads VALUES ('t', 'x', '{}', NULL, '2024-01-01 00:00:00', '2024-01-01 00:00:00')`,
+			`INSERT INTO messages VALUES ('m', 't', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 00:00:00', NULL, NULL, '{}')`,
+			`INSERT INTO messages VALUES ('o', 'gone', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 00:00:00', NULL, NULL, '{}')`)...)
+		store := OpenOptions(t, o, db.Hooks{})
+		if n := len(load(t, store, "t").Messages); n != 1 {
+			t.Errorf("%d messages, want 1", n)
+		}
+		var id string
+		if err := raw.QueryRow(`SELECT id FROM tyler_messages`).Scan(&id); err != nil || id != "o" {
+			t.Errorf("the message without a thread: %q, %v", id, err)
+		}
+	})
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"BrokenRows", testBrokenRows},
 		{"ParallelAdd", testParallelAdd},
 		{"ParallelSave", testParallelSave},
+		{"SaveWhileDeleting", testSaveWhileDeleting},
 		{"ParallelIDs", testParallelIDs},
 		{"PoolTimeout", testPoolTimeout},
 		{"Cancel", testCancel},
@@ -50,6 +51,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"MigrateTogether", testMigrateTogether},
 		{"FutureSchema", testFutureSchema},
 		{"Adopt", testAdopt},
+		{"AdoptFailure", testAdoptFailure},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -46,10 +46,19 @@ func reason(err error) string {
 			if path.Len() > 0 {
 				path.WriteByte('.')
 			}
-			fmt.Fprint(&path, p)
+			name := fmt.Sprint(p)
+			if tylers, ok := tylersNames[name]; ok {
+				name = tylers
+			}
+			path.WriteString(name)
 		}
 	}
 	return path.String() + ": " + e.Reason
+}
+
+// tylersNames are the keys of the line for the API's names of fields, where they differ.
+var tylersNames = map[string]string{
+	"createdAt": "created_at", "updatedAt": "updated_at", "toolCallId": "tool_call_id", "toolCalls": "tool_calls", "callId": "id", "parts": "content", "imageUrl": "image_url",
 }
 
 // Store is what Import writes to.
@@ -95,19 +104,16 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	for {
 		chunk, err := r.ReadSlice('\n')
 		line = append(line, chunk...)
-		if len(line) > MaxLine+1 {
-			return nil, fmt.Errorf("the line is longer than %d bytes", MaxLine)
+		ended := err == nil || errors.Is(err, io.EOF) && len(line) > 0
+		if ended {
+			line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 		}
 		switch {
-		case err == nil:
-			return bytes.TrimRight(line, "\r\n"), nil
-		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF) && len(line) > 0:
-			if len(line) > MaxLine {
-				return nil, fmt.Errorf("the line is longer than %d bytes", MaxLine)
-			}
+		case len(line) > MaxLine+1 || ended && len(line) > MaxLine: // + 1 for a \r whose \n is still to come
+			return nil, fmt.Errorf("the line is longer than %d bytes", MaxLine)
+		case ended:
 			return line, nil
-		default:
+		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, err
 		}
 	}

@@ -740,7 +740,8 @@ and ` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `; ` + "`" + `extensions.argum
 ` + "`" + `["thread", "messages", 3, "toolCallId"]` + "`" + `; and ` + "`" + `extensions.requestId` + "`" + `, which finds the request in the server's log.
 
 A request costs 1 for each field, times the page of every paged list around it; above the server's limit (1,000,000
-unless set otherwise) it is refused with ` + "`" + `TOO_COMPLEX` + "`" + ` before anything is read.
+unless set otherwise) it is refused with ` + "`" + `TOO_COMPLEX` + "`" + ` before anything is read. A list of messages without ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `
+counts as 100. A document has at most 50,000 tokens, with no field more than 100 times in one selection.
 """
 type Query {
   "The thread with this id; null when there is none. (Tyler's ` + "`" + `get` + "`" + `.)"
@@ -1103,9 +1104,9 @@ input MessageInput {
   id: ID
   "Who the message is from."
   role: Role!
-  "The text. Default: null. Not together with ` + "`" + `parts` + "`" + `."
+  "The text. Default: null. Not together with ` + "`" + `parts` + "`" + `. On update, explicit null leaves the message without text and parts."
   content: String
-  "The content as parts, for text and images mixed. Default: none. Not together with ` + "`" + `content` + "`" + `."
+  "The content as parts, for text and images mixed. Default: none. Not together with ` + "`" + `content` + "`" + `. On update, explicit null leaves the message without text and parts."
   parts: [ContentPartInput!]
   "The name of the speaker or of the tool. Default: null."
   name: String

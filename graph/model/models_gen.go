@@ -42,9 +42,9 @@ type MessageInput struct {
 	ID graphql.Omittable[*string] `json:"id,omitempty"`
 	// Who the message is from.
 	Role db.Role `json:"role"`
-	// The text. Default: null. Not together with `parts`.
+	// The text. Default: null. Not together with `parts`. On update, explicit null leaves the message without text and parts.
 	Content graphql.Omittable[*string] `json:"content,omitempty"`
-	// The content as parts, for text and images mixed. Default: none. Not together with `content`.
+	// The content as parts, for text and images mixed. Default: none. Not together with `content`. On update, explicit null leaves the message without text and parts.
 	Parts graphql.Omittable[[]*ContentPartInput] `json:"parts,omitempty"`
 	// The name of the speaker or of the tool. Default: null.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`

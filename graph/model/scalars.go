@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -37,6 +38,9 @@ func UnmarshalString(v any) (string, error) {
 // MarshalID writes an ID.
 func MarshalID(s string) graphql.Marshaler { return graphql.MarshalString(s) }
 
+// integer is how JSON writes an integer of any size.
+var integer = regexp.MustCompile(`^-?\d+$`)
+
 // UnmarshalID reads an ID: a string or an integer.
 func UnmarshalID(v any) (string, error) {
 	switch v := v.(type) {
@@ -45,8 +49,8 @@ func UnmarshalID(v any) (string, error) {
 	case int64:
 		return strconv.FormatInt(v, 10), nil
 	case json.Number:
-		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
-			return strconv.FormatInt(n, 10), nil
+		if integer.MatchString(v.String()) {
+			return v.String(), nil
 		}
 	}
 	return "", wrong(v, "a string or an integer")
@@ -89,7 +93,15 @@ func UnmarshalInt(v any) (int, error) {
 }
 
 // MarshalFloat writes a Float.
-func MarshalFloat(f float64) graphql.Marshaler { return graphql.MarshalFloat(f) }
+func MarshalFloat(f float64) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		text, err := json.Marshal(f) // not %g, which writes 1e+06 for a million
+		if err != nil {              // not finite, which no stored number is
+			panic(err)
+		}
+		_, _ = w.Write(text) // gqlgen's writers are buffers
+	})
+}
 
 // UnmarshalFloat reads a Float: a finite number of 64 bits.
 func UnmarshalFloat(v any) (float64, error) {

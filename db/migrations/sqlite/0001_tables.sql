@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The columns and indexes are those of PostgreSQL; its file has the comments.
 -- Times are text, YYYY-MM-DD HH:MM:SS.ffffff in UTC, as Tyler writes them.
 CREATE TABLE threads (

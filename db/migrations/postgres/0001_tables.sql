@@ -1,4 +1,4 @@
--- +goose Up
+-- Version 1 of the schema. It is run by adopt.go, in one transaction with the adoption of Tyler's tables.
 
 -- Ids are compared as bytes, so that ties of updated_at come in the same order on both databases.
 CREATE TABLE threads (
