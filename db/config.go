@@ -229,6 +229,9 @@ func parsePostgres(rest string) (Options, error) {
 	if m == nil {
 		return Options{}, fmt.Errorf("DATABASE_URL must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
+	if strings.Contains(m[3]+m[4], "@") {
+		return Options{}, fmt.Errorf("DATABASE_URL: an @ in the user, the password or the database must be written %%40")
+	}
 	p := map[string]string{"sslmode": "prefer"}
 	var hosts, ports []string
 	for _, h := range strings.Split(m[3], ",") {
@@ -238,9 +241,6 @@ func parsePostgres(rest string) (Options, error) {
 			if checkPort(port) != nil {
 				return Options{}, fmt.Errorf("DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)")
 			}
-		}
-		if strings.Contains(host, "@") {
-			return Options{}, fmt.Errorf("DATABASE_URL: an @ in the user or the password must be written %%40")
 		}
 		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
 	}

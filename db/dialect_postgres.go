@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -32,13 +33,18 @@ var postgres = dialect{
 		o.Postgres = maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
 		o.Postgres["synchronous_commit"] = "on"
-		c, err := pq.NewConnector(o.dsn(map[string]string{
-			"application_name": "threadstore",
-			// A server that does not answer is an error soon, not a request that hangs.
-			"connect_timeout": "10",
-		}))
-		if err != nil {
-			return opened{}, err
+		var c eitherTLS
+		for _, mode := range tlsModes(o.Postgres["sslmode"]) {
+			o.Postgres["sslmode"] = mode
+			connector, err := pq.NewConnector(o.dsn(map[string]string{
+				"application_name": "threadstore",
+				// A server that does not answer is an error soon, not a request that hangs.
+				"connect_timeout": "10",
+			}))
+			if err != nil {
+				return opened{}, err
+			}
+			c = append(c, connector)
 		}
 		return opened{writer: c}, nil
 	},
@@ -72,3 +78,32 @@ var postgres = dialect{
 		return other
 	},
 }
+
+// tlsModes are the modes to try in turn for an sslmode. lib/pq's own prefer and
+// allow leave the socket of the first try open, and with it a process of the server.
+func tlsModes(sslmode string) []string {
+	switch sslmode {
+	case "prefer":
+		return []string{"require", "disable"}
+	case "allow":
+		return []string{"disable", "require"}
+	}
+	return []string{sslmode}
+}
+
+// eitherTLS connects by the first of its connectors, or the next if the server
+// takes connections with TLS only, or without only.
+type eitherTLS []*pq.Connector
+
+func (c eitherTLS) Connect(ctx context.Context) (conn driver.Conn, err error) {
+	for _, connector := range c {
+		conn, err = connector.Connect(ctx)
+		// 28000: pg_hba.conf has no entry for this way to connect.
+		if !errors.Is(err, pq.ErrSSLNotSupported) && pq.As(err, "28000") == nil {
+			break
+		}
+	}
+	return conn, err
+}
+
+func (c eitherTLS) Driver() driver.Driver { return c[0].Driver() }

@@ -111,7 +111,7 @@ func (in invocation) run(t testing.TB) ended {
 	cmd := in.command(t)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	timer := time.AfterFunc(2*patience, func() {
+	timer := time.AfterFunc(patience, func() {
 		if cmd.Process != nil {
 			_ = cmd.Process.Kill()
 		}
@@ -123,8 +123,8 @@ func (in invocation) run(t testing.TB) ended {
 			t.Fatalf("threadstore %q: %v", in.args, err)
 		}
 	}
-	if d := time.Since(start); d >= 2*patience {
-		t.Fatalf("threadstore %q did not end within %s; standard error:\n%s", in.args, 2*patience, tail(stderr.String()))
+	if d := time.Since(start); d >= patience {
+		t.Fatalf("threadstore %q did not end within %s; standard error:\n%s", in.args, patience, tail(stderr.String()))
 	}
 	return ended{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
@@ -481,4 +481,11 @@ func updatedAts(a answer) (times []time.Time) {
 		times = append(times, m.Thread.UpdatedAt)
 	}
 	return times
+}
+
+func decode(t testing.TB, data []byte, to any) {
+	t.Helper()
+	if err := json.Unmarshal(data, to); err != nil {
+		t.Errorf("%v: %.300s", err, data)
+	}
 }
