@@ -9,6 +9,7 @@ run:
 # tests. Installs PostgreSQL and Node from Debian's packages where they are missing.
 test: check
 	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...
+	.ci/with-postgres go test -run TestPlans ./db
 	.ci/with-postgres .ci/clients
 
 # Formatting, vet, staticcheck, and that go.mod and the generated code are current.

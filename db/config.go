@@ -161,7 +161,7 @@ func (s settings) database() (Options, error) {
 
 // address is the part of a PostgreSQL URL after "//", read as SQLAlchemy reads
 // it: a password may hold any character but an at sign.
-var address = regexp.MustCompile(`^(?:([^:/@?]*)(?::([^@]*))?@)?((?:\[[^\]]*\]|[^/?:,\[\]])*(?::[^/?,]*)?(?:,[^/?]*)?)(?:/([^?]*))?(?:\?(.*))?$`)
+var address = regexp.MustCompile(`^(?:([^:/?]*)(?::([^@]*))?@)?((?:\[[^\]]*\]|[^/?:,\[\]])*(?::[^/?,]*)?(?:,[^/?]*)?)(?:/([^?]*))?(?:\?(.*))?$`)
 
 // ParseURL reads a database URL: postgres://, postgresql://, sqlite:path,
 // :memory:, and those of SQLAlchemy (postgresql+asyncpg://, sqlite+aiosqlite:///).
@@ -172,7 +172,7 @@ func ParseURL(raw string) (Options, error) {
 	}
 	scheme, rest, found := strings.Cut(raw, ":")
 	if !found {
-		return Options{}, fmt.Errorf("DATABASE_URL must begin with postgres://, postgresql:// or sqlite:")
+		return Options{}, fmt.Errorf("DATABASE_URL must begin with sqlite:, postgres:// or postgresql:// and a host")
 	}
 	switch kind, driver, _ := strings.Cut(scheme, "+"); {
 	case kind == "sqlite" && (driver == "" || driver == "aiosqlite" || driver == "pysqlite"):
@@ -184,7 +184,7 @@ func ParseURL(raw string) (Options, error) {
 		}
 		return parsePostgres(rest)
 	}
-	return Options{}, fmt.Errorf("DATABASE_URL must begin with postgres://, postgresql:// or sqlite:")
+	return Options{}, fmt.Errorf("DATABASE_URL must begin with sqlite:, postgres:// or postgresql:// and a host")
 }
 
 // parseSQLite reads what follows "sqlite:". After // it is SQLAlchemy's form,
@@ -229,7 +229,7 @@ func parsePostgres(rest string) (Options, error) {
 	if m == nil {
 		return Options{}, fmt.Errorf("DATABASE_URL must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
-	if strings.Contains(m[3]+m[4], "@") {
+	if strings.Contains(m[3]+m[4], "@") { // what stands there may be a piece of a password
 		return Options{}, fmt.Errorf("DATABASE_URL: an @ in the user, the password or the database must be written %%40")
 	}
 	p := map[string]string{"sslmode": "prefer"}
@@ -242,21 +242,25 @@ func parsePostgres(rest string) (Options, error) {
 				return Options{}, fmt.Errorf("DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)")
 			}
 		}
+		if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+			return Options{}, fmt.Errorf("DATABASE_URL: a host must have one port, and an IPv6 address stand in brackets")
+		}
 		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
 	}
 	for _, v := range []struct{ key, text string }{
 		{"user", m[1]}, {"password", m[2]}, {"host", strings.Join(hosts, ",")}, {"dbname", m[4]},
 	} {
-		text, err := url.PathUnescape(v.text)
-		if err != nil {
-			text = v.text // a percent sign of its own, as SQLAlchemy has it
-		}
-		if text != "" {
+		if text := unescape(v.text); text != "" {
 			p[v.key] = text
 		}
 	}
-	if all := strings.Join(ports, ","); strings.Trim(all, ",") != "" {
-		p["port"] = all
+	if strings.Join(ports, "") != "" {
+		for i := range ports {
+			if ports[i] == "" {
+				ports[i] = "5432"
+			}
+		}
+		p["port"] = strings.Join(ports, ",")
 	}
 	values, err := url.ParseQuery(m[5])
 	if err != nil {
@@ -293,6 +297,19 @@ func parsePostgres(rest string) (Options, error) {
 		}
 	}
 	return Options{Driver: PostgreSQL, Postgres: p}, nil
+}
+
+// escaped is a percent escape; any other percent sign stands for itself, as in Python's unquote.
+var escaped = regexp.MustCompile(`(%[0-9a-fA-F]{2})+`)
+
+func unescape(text string) string {
+	return escaped.ReplaceAllStringFunc(text, func(e string) string {
+		plain, err := url.PathUnescape(e)
+		if err != nil {
+			return e
+		}
+		return plain
+	})
 }
 
 func checkPort(port string) error {

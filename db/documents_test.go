@@ -13,32 +13,39 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// checkDocument fails the test unless v is encoded as want, decoding want gives
-// back v, and Tyler's JSON of it is taken as it is.
+// checkDocument tests that v is encoded as want, that decoding want gives back
+// back, and that Tyler's JSON of it is taken as it is.
 func checkDocument[T any](t *testing.T, v, back T, want JSON, encode func(T) (JSON, error), decode func(JSON) (T, error), parse func(any) (JSON, error)) {
 	t.Helper()
-	j, err := encode(v)
-	if err != nil || j != want {
-		t.Fatalf("encode(%+v) = %s, %v, want %s", v, short(string(j)), err, short(string(want)))
-	}
-	got, err := decode(j)
-	if err != nil {
-		t.Fatalf("decode(%s): %v", short(string(j)), err)
-	}
-	if diff := cmp.Diff(back, got); diff != "" {
-		t.Errorf("decode(%s) (-want +got):\n%s", short(string(j)), diff)
-	}
-	again, err := encode(got)
-	if err != nil || again != j {
-		t.Errorf("encode of decode(%s) = %s, %v, want it as it was", short(string(j)), short(string(again)), err)
-	}
-	if j == "" || j == noParts {
-		return
-	}
-	parsed, err := parse(decoded(t, string(j)))
-	if err != nil || parsed != j {
-		t.Errorf("parse(%s) = %s, %v, want it as it is", short(string(j)), short(string(parsed)), err)
-	}
+	t.Run("encode", func(t *testing.T) {
+		t.Parallel()
+		if j, err := encode(v); err != nil || j != want {
+			t.Fatalf("encode(%+v) = %s, %v, want %s", v, short(string(j)), err, short(string(want)))
+		}
+	})
+	t.Run("decode", func(t *testing.T) {
+		t.Parallel()
+		got, err := decode(want)
+		if err != nil {
+			t.Fatalf("decode(%s): %v", short(string(want)), err)
+		}
+		if diff := cmp.Diff(back, got); diff != "" {
+			t.Errorf("decode(%s) (-want +got):\n%s", short(string(want)), diff)
+		}
+		if again, err := encode(got); err != nil || again != want {
+			t.Errorf("encode of decode(%s) = %s, %v, want it as it was", short(string(want)), short(string(again)), err)
+		}
+	})
+	t.Run("parse", func(t *testing.T) {
+		t.Parallel()
+		wanted := want
+		if want == noParts { // of Tyler's, an empty list is none
+			wanted = ""
+		}
+		if parsed, err := parse(decoded(t, string(want))); err != nil || parsed != wanted {
+			t.Errorf("parse(%s) = %s, %v, want it as it is", short(string(want)), short(string(parsed)), err)
+		}
+	})
 }
 
 // texts are texts that a document must give back as they are.
@@ -366,12 +373,12 @@ func TestParseDocuments(t *testing.T) {
 		{"null name", "attachments", `[{"filename":null}]`, refused, []any{0}},
 		{"number as a name", "attachments", `[{"filename":1}]`, refused, nil},
 		{"number as a type", "attachments", file(`"mime_type":1`), refused, nil},
-		{"unknown status", "attachments", file(`"status":"lost"`), refused, []any{1}},
-		{"status in capitals", "attachments", file(`"status":"STORED"`), refused, []any{1}},
-		{"attributes: list", "attachments", file(`"attributes":[]`), refused, []any{1}},
-		{"attributes: text", "attachments", file(`"attributes":"x"`), refused, []any{1}},
-		{"attributes: number", "attachments", file(`"attributes":1`), refused, []any{1}},
-		{"attributes: false", "attachments", file(`"attributes":false`), refused, []any{1}},
+		{"unknown status", "attachments", file(`"status":"lost"`), refused, []any{1, "status"}},
+		{"status in capitals", "attachments", file(`"status":"STORED"`), refused, []any{1, "status"}},
+		{"attributes: list", "attachments", file(`"attributes":[]`), refused, []any{1, "attributes"}},
+		{"attributes: text", "attachments", file(`"attributes":"x"`), refused, []any{1, "attributes"}},
+		{"attributes: number", "attachments", file(`"attributes":1`), refused, []any{1, "attributes"}},
+		{"attributes: false", "attachments", file(`"attributes":false`), refused, []any{1, "attributes"}},
 		{"attributes: 65 levels", "attachments", file(`"attributes":` + nested(65, "{", "1")), refused, nil},
 		{"attributes: 101 digits", "attachments", file(`"attributes":{"a":` + strings.Repeat("9", 101) + `}`), refused, nil},
 		{"attributes: over 1 MiB", "attachments", file(`"attributes":{"a":"` + strings.Repeat("x", MaxJSONBytes-7) + `"}`), refused, []any{1, "attributes"}},
@@ -395,20 +402,24 @@ func TestParseDocuments(t *testing.T) {
 		{"text", "metrics", `"gpt-4o"`, refused, nil},
 		{"number as the model", "metrics", `{"model":4}`, refused, nil},
 		{"timing: text", "metrics", `{"timing":"1s"}`, refused, nil},
-		{"timing: no time", "metrics", `{"timing":{"started_at":"yesterday"}}`, refused, []any{"timing", "started_at"}},
+		{"timing: no time", "metrics", `{"timing":{"started_at":"yesterday"}}`, refused, nil},
 		{"timing: number", "metrics", `{"timing":{"ended_at":1715785200}}`, refused, nil},
-		{"timing: empty time", "metrics", `{"timing":{"ended_at":""}}`, refused, []any{"timing", "ended_at"}},
+		{"timing: empty time", "metrics", `{"timing":{"ended_at":""}}`, refused, nil},
 		{"latency: text", "metrics", `{"timing":{"latency":"fast"}}`, refused, nil},
-		{"latency: no double", "metrics", `{"timing":{"latency":1.8e308}}`, refused, []any{"timing", "latency"}},
+		{"latency: a number as text", "metrics", `{"timing":{"latency":"5"}}`, refused, nil},
+		{"latency: true", "metrics", `{"timing":{"latency":true}}`, refused, nil},
+		{"usage: a number as text", "metrics", `{"usage":{"total_tokens":"5"}}`, refused, nil},
+		{"usage: object", "metrics", `{"usage":{"total_tokens":{}}}`, refused, nil},
+		{"latency: no double", "metrics", `{"timing":{"latency":1.8e308}}`, refused, nil},
 		{"usage: text", "metrics", `{"usage":"5"}`, refused, nil},
-		{"usage: a fraction", "metrics", `{"usage":{"prompt_tokens":1.5}}`, refused, []any{"usage", "prompt_tokens"}},
-		{"usage: above 32 bits", "metrics", `{"usage":{"completion_tokens":2147483648}}`, refused, []any{"usage", "completion_tokens"}},
-		{"usage: below 32 bits", "metrics", `{"usage":{"total_tokens":-2147483649}}`, refused, []any{"usage", "total_tokens"}},
-		{"usage: far above 32 bits", "metrics", `{"usage":{"total_tokens":1e300}}`, refused, []any{"usage", "total_tokens"}},
+		{"usage: a fraction", "metrics", `{"usage":{"prompt_tokens":1.5}}`, refused, nil},
+		{"usage: above 32 bits", "metrics", `{"usage":{"completion_tokens":2147483648}}`, refused, nil},
+		{"usage: below 32 bits", "metrics", `{"usage":{"total_tokens":-2147483649}}`, refused, nil},
+		{"usage: far above 32 bits", "metrics", `{"usage":{"total_tokens":1e300}}`, refused, nil},
 		{"call: text", "metrics", `{"weave_call":"w"}`, refused, nil},
 		{"call: number as id", "metrics", `{"weave_call":{"id":1}}`, refused, nil},
 		{"NUL", "metrics", `{"model":"\u0000"}`, refused, nil},
-		{"65 levels", "metrics", nested(65, "{", "1"), refused, nil},
+		{"67 levels", "metrics", nested(67, "{", "1"), refused, nil},
 	} {
 		t.Run(c.document+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -422,6 +433,28 @@ func TestParseDocuments(t *testing.T) {
 			} else if err != nil || got != c.want {
 				t.Errorf("%s = %s, %v, want %s", call, short(string(got)), err, c.want)
 			}
+		})
+	}
+}
+
+// The error of metrics names the field by its whole path.
+func TestParseMetricsPath(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in   string
+		path []any
+	}{
+		{`{"timing":{"started_at":"yesterday"}}`, []any{"timing", "started_at"}},
+		{`{"timing":{"ended_at":"yesterday"}}`, []any{"timing", "ended_at"}},
+		{`{"timing":{"latency":1.8e308}}`, []any{"timing", "latency"}},
+		{`{"usage":{"prompt_tokens":1.5}}`, []any{"usage", "prompt_tokens"}},
+		{`{"usage":{"completion_tokens":2147483648}}`, []any{"usage", "completion_tokens"}},
+		{`{"usage":{"total_tokens":-2147483649}}`, []any{"usage", "total_tokens"}},
+	} {
+		t.Run(c.in, func(t *testing.T) {
+			t.Parallel()
+			_, err := ParseMetrics(decoded(t, c.in))
+			wantInvalid(t, "ParseMetrics("+c.in+")", err, c.path)
 		})
 	}
 }

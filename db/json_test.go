@@ -339,8 +339,8 @@ func TestNewDocument(t *testing.T) {
 		{"null", `null`, `null`},
 		{"list", `[1,{"b":1,"a":2}]`, `[1,{"a":2,"b":1}]`},
 		{"more than 1 MiB", large, large},
-		{"64 levels", nested(64, "[", "1"), nested(64, "[", "1")},
-		{"65 levels", nested(65, "[", "1"), ""},
+		{"64 levels besides its own two", nested(66, "[", "1"), nested(66, "[", "1")},
+		{"65 levels besides its own two", nested(67, "[", "1"), ""},
 		{"100 digits", strings.Repeat("9", 100), strings.Repeat("9", 100)},
 		{"101 digits", strings.Repeat("9", 101), ""},
 		{"1.81e308", `1.81e308`, ""},
@@ -654,7 +654,7 @@ func TestObject(t *testing.T) {
 		ok bool
 	}{
 		{`{}`, true}, {`{"a": [1]}`, true},
-		{``, false}, {`null`, false}, {`[]`, false}, {`"{}"`, false}, {`{`, false}, {`{}}`, false}, {`{"a"}`, false},
+		{``, false}, {`null`, false}, {`[]`, false}, {`"{}"`, false}, {`{`, false}, {`{}}`, false}, {`{"a"}`, false}, {"{\"a\":\"\xff\"}", false},
 	} {
 		t.Run(string(c.in), func(t *testing.T) {
 			t.Parallel()

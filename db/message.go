@@ -252,7 +252,13 @@ func (m *Message) Metrics() (Metrics, error) {
 // with the keys this program does not know; "" for none.
 type Documents struct{ Parts, ToolCalls, Attachments, Metrics JSON }
 
-// Documents returns the stored documents.
+// Documents returns the stored documents. An empty list, as Tyler may have stored it, is none.
 func (m *Message) Documents() Documents {
-	return Documents{m.parts, m.toolCalls, m.attachments, m.metrics}
+	filled := func(j JSON) JSON {
+		if j == "[]" {
+			return ""
+		}
+		return j
+	}
+	return Documents{filled(m.parts), filled(m.toolCalls), filled(m.attachments), m.metrics}
 }

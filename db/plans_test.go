@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector slows SQLite, which is Go here, by a factor of fifteen, and there is nothing parallel in a plan.
+
 package db_test
 
 import (

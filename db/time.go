@@ -34,7 +34,9 @@ func ParseRFC3339(s string) (time.Time, error) {
 		return time.Time{}, errors.New("no RFC 3339 time")
 	}
 	if leap {
-		t = t.Add(time.Second)
+		if t = t.Add(time.Second).UTC(); t.Day() != 1 || t.Hour() != 0 || t.Minute() != 0 { // they end months, in UTC
+			return time.Time{}, errors.New("no RFC 3339 time")
+		}
 	}
 	t = Microseconds(t)
 	if t.Year() < 1 || t.Year() > 9999 {

@@ -53,6 +53,12 @@ func TestParseRFC3339(t *testing.T) {
 		{"leap day", "2024-02-29T00:00:00Z", utc(2024, 2, 29, 0, 0, 0, 0)},
 		{"leap day of a century", "2000-02-29T00:00:00Z", utc(2000, 2, 29, 0, 0, 0, 0)},
 
+		// RFC 3339 has them, Go and the databases do not: the second after it stands for it.
+		{"leap second", "2016-12-31T23:59:60Z", utc(2017, 1, 1, 0, 0, 0, 0)},
+		{"leap second, offset west", "1990-12-31T15:59:60-08:00", utc(1991, 1, 1, 0, 0, 0, 0)},
+		{"leap second, offset of half an hour", "2015-07-01T05:29:60+05:30", utc(2015, 7, 1, 0, 0, 0, 0)},
+		{"leap second, digits", "2016-12-31T23:59:60.1234569z", utc(2017, 1, 1, 0, 0, 0, 123_456*µs)},
+
 		{"first moment", "0001-01-01T00:00:00Z", utc(1, 1, 1, 0, 0, 0, 0)},
 		{"first microsecond, cut", "0001-01-01T00:00:00.0000019Z", utc(1, 1, 1, 0, 0, 0, 1*µs)},
 		{"first moment, offset east", "0001-01-01T01:00:00+01:00", utc(1, 1, 1, 0, 0, 0, 0)},
@@ -128,8 +134,11 @@ func TestParseTimeRefuses(t *testing.T) {
 		{"February 29 of a century", "1900-02-29T15:00:00Z"},
 		{"hour 24", "2024-05-15T24:00:00Z"},
 		{"minute 60", "2024-05-15T15:60:00Z"},
-		{"leap second", "2016-12-31T23:59:60Z"},
-		{"leap second, no offset", "2016-12-31T23:59:60"},
+		{"second 61", "2016-12-31T23:59:61Z"},
+		{"second 60 where no leap second can be", "2024-05-15T15:00:60Z"}, // RFC 3339, section 5.7
+		{"leap second of minute 60", "2016-12-31T23:60:60Z"},
+		{"leap second of hour 24", "2016-12-31T24:59:60Z"},
+		{"leap second of the last year, which is year 10000", "9999-12-31T23:59:60Z"},
 		{"digits of another script", "٢٠٢٤-05-15T15:00:00Z"},
 		{"year 0", "0000-01-01T00:00:00Z"},
 		{"year 0 to its end", "0000-12-31T23:59:59.999999Z"},
@@ -269,6 +278,8 @@ func TestScanTime(t *testing.T) {
 		{"number", int64(5), true},
 		{"text that is no time", "yesterday", true},
 		{"bytes, as lib/pq gives infinity", []byte("infinity"), true},
+		{"timestamptz of year 0", utc(0, 12, 31, 23, 59, 59, 0), true},
+		{"timestamptz of year 10000", utc(10000, 1, 1, 0, 0, 0, 0), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -283,6 +294,68 @@ func TestScanTime(t *testing.T) {
 				return
 			}
 			wantTime(t, "columnTime.Scan", got.Time, got.err, want)
+		})
+	}
+}
+
+func TestScanTimeBounds(t *testing.T) {
+	t.Parallel()
+	for _, want := range []time.Time{utc(1, 1, 1, 0, 0, 0, 0), utc(9999, 12, 31, 23, 59, 59, 999_999_000)} {
+		var got columnTime
+		err := got.Scan(want.In(time.FixedZone("", 3600)))
+		if err == nil {
+			err = got.err
+		}
+		wantTime(t, "columnTime.Scan", got.Time, err, want)
+	}
+}
+
+func TestScanInt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		in   any
+		want int
+		bad  bool
+	}{
+		{"integer", int64(7), 7, false},
+		{"negative", int64(-1 << 40), -1 << 40, false},
+		{"null", nil, 0, true},
+		{"text", "7", 0, true},
+		{"a fraction", 7.5, 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := columnInt{5, errors.New("of the row before")}
+			if err := got.Scan(c.in); err != nil {
+				t.Fatalf("columnInt.Scan(%v): %v, want the error kept for the row", c.in, err)
+			}
+			if got.int != c.want || (got.err != nil) != c.bad {
+				t.Errorf("columnInt.Scan(%v) = %d, %v, want %d, an error of the row: %t", c.in, got.int, got.err, c.want, c.bad)
+			}
+		})
+	}
+}
+
+func TestCheckUTF8(t *testing.T) {
+	t.Parallel()
+	good, bad := "é😀\uFFFD\x00", "caf\xe9"
+	for _, c := range []struct {
+		name string
+		in   []*string
+		ok   bool
+	}{
+		{"nothing", nil, true},
+		{"null", []*string{nil}, true},
+		{"text", []*string{&good, nil, &good}, true},
+		{"the first is bad", []*string{&bad, &good}, false},
+		{"the last is bad", []*string{&good, nil, &bad}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if err := checkUTF8(c.in...); (err == nil) != c.ok {
+				t.Errorf("checkUTF8 = %v, want it accepted: %t", err, c.ok)
+			}
 		})
 	}
 }
@@ -306,7 +379,12 @@ func FuzzParseRFC3339(f *testing.F) {
 		if got.Location() != time.UTC || got.Year() < 1 || got.Year() > 9999 || got.Nanosecond()%1000 != 0 {
 			t.Fatalf("ParseRFC3339(%q) = %v, want UTC, year 1 to 9999, whole microseconds", s, got)
 		}
-		reference, err := time.Parse(time.RFC3339, strings.ToUpper(s))
+		plain, leap := strings.ToUpper(s), time.Duration(0)
+		if plain[17:19] == "60" {
+			plain, leap = plain[:17]+"59"+plain[19:], time.Second
+		}
+		reference, err := time.Parse(time.RFC3339, plain)
+		reference = reference.Add(leap)
 		if err != nil || !reference.Truncate(time.Microsecond).Equal(got) {
 			t.Fatalf("ParseRFC3339(%q) = %v, want %v (%v)", s, got, reference, err)
 		}

@@ -208,7 +208,7 @@ func TestImportBadLine(t *testing.T) {
 		{"created_at is a number", with("created_at", `1715785200`), []any{"created_at"}},
 		{"created_at in year 0", with("created_at", `"0000-01-01T00:00:00Z"`), []any{"created_at"}},
 		{"updated_at is no time", with("updated_at", `"2024-13-01T00:00:00Z"`), []any{"updated_at"}},
-		{"updated_at is a leap second", with("updated_at", `"2016-12-31T23:59:60Z"`), []any{"updated_at"}},
+		{"updated_at in year 10000", with("updated_at", `"9999-12-31T23:59:59-01:00"`), []any{"updated_at"}},
 		{"attributes: text", with("attributes", `"x"`), []any{"attributes"}},
 		{"attributes: list", with("attributes", `[]`), []any{"attributes"}},
 		{"attributes: NUL", with("attributes", `{"a":"\u0000"}`), []any{"attributes"}},
@@ -312,7 +312,10 @@ func TestImportStoreError(t *testing.T) {
 		err  error
 		text string
 	}{
-		{"a field", db.Invalidf([]any{"messages", 3, "toolCallId"}, "must be given"), "f:2: messages[3].toolCallId: must be given"},
+		{"a field", db.Invalidf([]any{"messages", 3, "toolCallId"}, "must be given"), "f:2: messages[3].tool_call_id: must be given"},
+		{"a field with a Tyler's name of two words", db.Invalidf([]any{"createdAt"}, "must be given"), "f:2: created_at: must be given"},
+		{"a part", db.Invalidf([]any{"messages", 0, "parts", 1, "imageUrl"}, "must be given"), "f:2: messages[0].content[1].image_url: must be given"},
+		{"a tool call", db.Invalidf([]any{"messages", 0, "toolCalls", 1, "callId"}, "must be given"), "f:2: messages[0].tool_calls[1].id: must be given"},
 		{"a field of a list in a list", db.Invalidf([]any{"messages", 0, "tool_calls", 12, "function", "name"}, "must not be empty"), "f:2: messages[0].tool_calls[12].function.name: must not be empty"},
 		{"no field", &db.Error{Code: db.Conflict, Reason: "a message id belongs to another thread"}, "f:2: a message id belongs to another thread"},
 		{"another error", cause, "f:2: cause"},
@@ -367,12 +370,16 @@ func (s *spaces) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+func TestMaxLine(t *testing.T) {
+	t.Parallel()
+	if MaxLine != 64*1024*1024 {
+		t.Errorf("MaxLine = %d, want 64 MiB", MaxLine)
+	}
+}
+
 // The cases run one after the other: each holds a line of 64 MiB. One is a
 // thread; the others are blank, which is as long and much faster to read.
 func TestImportLineLength(t *testing.T) {
-	if MaxLine != 64*1024*1024 {
-		t.Fatalf("MaxLine = %d, want 64 MiB", MaxLine)
-	}
 	for _, c := range []struct {
 		name  string
 		start string // of the line, spaces follow
@@ -384,6 +391,7 @@ func TestImportLineLength(t *testing.T) {
 		{"64 MiB", thread("long"), MaxLine, "\n", []string{"a", "long", "c"}, true},
 		{"64 MiB, CRLF", "", MaxLine, "\r\n", []string{"a", "c"}, true}, // the end is not of the line
 		{"64 MiB, no newline", "", MaxLine, "", []string{"a"}, true},
+		{"64 MiB and a carriage return, no newline", "", MaxLine, "\r", []string{"a"}, true},
 		{"a byte less, CRLF", "", MaxLine - 1, "\r\n", []string{"a", "c"}, true},
 		{"a byte more", "", MaxLine + 1, "\n", []string{"a"}, false},
 		{"a byte more, CRLF", "", MaxLine + 1, "\r\n", []string{"a"}, false},
@@ -394,7 +402,7 @@ func TestImportLineLength(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var store recorder
 			after := thread("c")
-			if c.end == "" {
+			if !strings.HasSuffix(c.end, "\n") {
 				after = ""
 			}
 			in := io.MultiReader(strings.NewReader(thread("a")+"\n"+c.start),
@@ -587,8 +595,8 @@ func TestExport(t *testing.T) {
 		{"null and empty of a thread", `{"id":"x","title":null,"created_at":"2024-05-15T15:00:00Z","attributes":{},"source":{}}`,
 			`{"id":"x","title":null,"messages":[],"created_at":"2024-05-15T15:00:00+00:00","updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":{}}`},
 		{"empty title", `{"id":"x","title":"","created_at":"2024-05-15T15:00:00Z"}`, strings.Replace(head+tail, "Untitled Thread", "", 1)},
-		{"first and last moment", `{"id":"x","created_at":"0001-01-01T00:00:00Z","updated_at":"9999-12-31T23:59:59.999999Z"}`,
-			`{"id":"x","title":"Untitled Thread","messages":[],"created_at":"0001-01-01T00:00:00+00:00","updated_at":"9999-12-31T23:59:59.999999+00:00","attributes":{},"source":null}`},
+		{"first and last moment", `{"id":"x","created_at":"0001-01-01T00:00:00Z","updated_at":"9998-12-31T23:59:59.999999Z"}`,
+			`{"id":"x","title":"Untitled Thread","messages":[],"created_at":"0001-01-01T00:00:00+00:00","updated_at":"9998-12-31T23:59:59.999999+00:00","attributes":{},"source":null}`},
 		{"nothing is escaped that need not be", `{"id":"x","title":"<a href='é'>&😀\u007f\"\\","created_at":"2024-05-15T15:00:00Z","attributes":{"<&>":"<é>"}}`,
 			strings.Replace(strings.Replace(head+tail, `"Untitled Thread"`, `"<a href='é'>&😀`+"\x7f"+`\"\\"`, 1), `"attributes":{}`, `"attributes":{"<&>":"<é>"}`, 1)},
 
