@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,38 +9,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/threadstore/threadstore/db/dbtest"
 )
 
 var update = flag.Bool("update", false, "TestReadme writes the answers of the tour into README.md")
-
-// output collects what a command writes while it runs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
 
 // start runs serve until the test ends, and returns its address.
 func start(t *testing.T, environ ...string) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	var log output
+	var log dbtest.Output
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, nil, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""), &log, &log)
@@ -82,7 +64,7 @@ func TestReadme(t *testing.T) {
 	if !strings.Contains(string(readme), imported) {
 		t.Errorf("the README does not begin the tour with %q", imported)
 	}
-	var log output
+	var log dbtest.Output
 	if status := run(context.Background(), []string{"import", "docs/tour.jsonl"}, environ, nil, &log, &log); status != 0 || !strings.HasSuffix(imported, log.String()) {
 		t.Fatalf("import ended with status %d and said %q", status, log.String())
 	}

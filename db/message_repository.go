@@ -207,12 +207,7 @@ func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Wi
 // by thread id. It is one statement however many threads there are, and it
 // reads little more than it returns, however long they are.
 func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Window) (found map[string][]*Message, err error) {
-	known := threadIDs[:0:0]
-	for _, id := range threadIDs {
-		if knownID(id) {
-			known = append(known, id)
-		}
-	}
+	known := knownIDs(threadIDs)
 	if len(known) == 0 || w == (Window{}) {
 		return nil, nil
 	}
@@ -317,13 +312,25 @@ func (c Counts) Of(set RoleSet) (n int) {
 	return n
 }
 
-// add counts one more message (or, with -1, one less).
-func (c *Counts) add(r Role, n int) {
-	for i, known := range roles {
-		if known == r {
-			c[i] += n
+// counters are what a thread's row keeps of its messages.
+type counters struct {
+	last   int // the highest sequence
+	counts Counts
+}
+
+// place gives the message the place after those counted, and counts it.
+func (c *counters) place(m *Message) {
+	for i, r := range roles {
+		if r == m.Role {
+			c.counts[i]++
 		}
 	}
+	if m.Role == RoleSystem {
+		m.place(c.counts.Of(NewRoleSet([]Role{RoleSystem})))
+		return
+	}
+	c.last++
+	m.place(c.last)
 }
 
 // countColumns hold the counters of a thread.
@@ -338,16 +345,13 @@ type countRow struct {
 }
 
 // counters returns the counters of the thread with the id.
-func (r *countRow) counters(id string) (last int, c Counts, err error) {
-	for i, n := range []columnInt{r.System, r.User, r.Assistant, r.Tool, r.LastSequence} {
+func (r *countRow) counters(id string) (counters, error) {
+	for _, n := range []columnInt{r.System, r.User, r.Assistant, r.Tool, r.LastSequence} {
 		if n.err != nil {
-			return 0, c, fmt.Errorf("thread %q: stored counters: %v", id, n.err)
-		}
-		if i < len(c) {
-			c[i] = n.int
+			return counters{}, fmt.Errorf("thread %q: stored counters: %v", id, n.err)
 		}
 	}
-	return r.LastSequence.int, c, nil
+	return counters{r.LastSequence.int, Counts{r.System.int, r.User.int, r.Assistant.int, r.Tool.int}}, nil
 }
 
 // CountByThreads returns the counts of those threads that exist, by thread id.
@@ -364,9 +368,11 @@ func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[
 	}
 	found := make(map[string]Counts, len(rows))
 	for _, row := range rows {
-		if _, found[row.ID], err = row.counters(row.ID); err != nil {
+		c, err := row.counters(row.ID)
+		if err != nil {
 			return nil, err
 		}
+		found[row.ID] = c.counts
 	}
 	return found, nil
 }

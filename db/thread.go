@@ -1,10 +1,10 @@
 package db
 
 import (
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
-
-	"strings"
 )
 
 // MaxIDLength is how long an id may be, in code points.
@@ -79,6 +79,11 @@ func (p ThreadPatch) validate() error {
 
 // knownID reports whether id could be stored: reads answer "unknown" for any other.
 func knownID(id string) bool { return checkID(id) == nil }
+
+// knownIDs returns those of the ids that could be stored.
+func knownIDs(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !knownID(id) })
+}
 
 func checkID(id string) error {
 	if n := utf8.RuneCountInString(id); n < 1 || n > MaxIDLength {

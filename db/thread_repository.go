@@ -56,12 +56,7 @@ func threadsOf(rows []threadRow) ([]*Thread, error) {
 
 // ByIDs returns those of the threads that exist, by their id.
 func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, error) {
-	known := ids[:0:0]
-	for _, id := range ids {
-		if knownID(id) {
-			known = append(known, id)
-		}
-	}
+	known := knownIDs(ids)
 	if len(known) == 0 {
 		return nil, nil
 	}

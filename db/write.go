@@ -81,7 +81,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		}
 		stored = make([]*Message, len(patches))
 		var added []*Message
-		last, counts, err := row.counters(threadID)
+		counted, err := row.counters(threadID)
 		if err != nil {
 			return err
 		}
@@ -94,13 +94,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 				continue
 			}
 			m := *fresh[i] // a copy: the transaction may be run again
-			counts.add(m.Role, 1)
-			if m.Role == RoleSystem {
-				m.place(counts.Of(NewRoleSet([]Role{RoleSystem})))
-			} else {
-				last++
-				m.place(last)
-			}
+			counted.place(&m)
 			stored[i], known[m.ID] = &m, &m
 			added = append(added, &m)
 		}
@@ -111,7 +105,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			return err
 		}
 		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
-		return touch(ctx, s, thread, last, counts)
+		return touch(ctx, s, thread, counted)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -157,10 +151,10 @@ func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Mes
 }
 
 // touch writes what changes with a thread's messages.
-func touch(ctx context.Context, s session, t *Thread, lastSequence int, c Counts) error {
+func touch(ctx context.Context, s session, t *Thread, c counters) error {
 	_, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), last_sequence = ?,
 		system_count = ?, user_count = ?, assistant_count = ?, tool_count = ? WHERE id = ?`,
-		s.db.dialect.formatTime(t.UpdatedAt), lastSequence, c[0], c[1], c[2], c[3], t.ID)
+		s.db.dialect.formatTime(t.UpdatedAt), c.last, c.counts[0], c.counts[1], c.counts[2], c.counts[3], t.ID)
 	return err
 }
 
@@ -224,7 +218,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 		case !created:
 			changed.UpdatedAt = after(stored.UpdatedAt, now)
 		}
-		last, counts, err := row.counters(id)
+		counted, err := row.counters(id)
 		if err != nil {
 			return err
 		}
@@ -235,7 +229,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 					return err
 				}
 			}
-			if last, counts, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
+			if counted, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
 				return At(err, "messages")
 			}
 		}
@@ -243,7 +237,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 			return err
 		}
 		thread = &changed
-		return touch(ctx, s, &changed, last, counts)
+		return touch(ctx, s, &changed, counted)
 	})
 	return thread, err
 }
@@ -354,7 +348,7 @@ const parked = 1 << 40
 // known ids are updated in place, new ones inserted, the rest deleted. With
 // anew, the stored fields of known ones do not count. It returns the new
 // counters of the thread.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (last int, counts Counts, err error) {
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (counted counters, err error) {
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
 		old[m.ID] = m
@@ -372,18 +366,12 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 			m = *before
 		}
 		if err := m.apply(p, now); err != nil {
-			return 0, counts, m.broken("content", err)
+			return counted, m.broken("content", err)
 		}
 		if err := m.validate(); err != nil {
-			return 0, counts, At(err, i)
+			return counted, At(err, i)
 		}
-		counts.add(m.Role, 1)
-		if m.Role == RoleSystem {
-			m.place(counts.Of(NewRoleSet([]Role{RoleSystem})))
-		} else {
-			last++
-			m.place(last)
-		}
+		counted.place(&m)
 		if before == nil {
 			added = append(added, &m)
 			continue
@@ -404,28 +392,28 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 	if len(unknown) > 0 {
 		taken, err := messagesByID(ctx, s, unknown)
 		if err != nil {
-			return 0, counts, err
+			return counted, err
 		}
 		for id := range taken {
-			return 0, counts, conflictf("the message id %q belongs to another thread", id)
+			return counted, conflictf("the message id %q belongs to another thread", id)
 		}
 	}
 	if len(dropped) > 0 {
 		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, threadID, bind(dropped)); err != nil {
-			return 0, counts, err
+			return counted, err
 		}
 	}
 	if len(moved) > 0 {
 		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
 			WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, parked, parked, threadID, bind(moved)); err != nil {
-			return 0, counts, err
+			return counted, err
 		}
 	}
 	if len(updated) > 0 {
 		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, updated))); err != nil {
-			return 0, counts, err
+			return counted, err
 		}
 	}
-	return last, counts, insert(ctx, s, threadID, added)
+	return counted, insert(ctx, s, threadID, added)
 }

@@ -14,12 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/dbtest"
 )
 
 // program is the path of the built program.
@@ -53,24 +53,6 @@ func until(t testing.TB, what string, isTrue func() bool) {
 			t.Fatalf("%s: not within %s", what, patience)
 		}
 	}
-}
-
-// output collects what a process writes. It is safe for concurrent use.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // invocation says how the program is started. Nothing of the test's own environment reaches it.
@@ -150,7 +132,7 @@ func tail(s string) string {
 type server struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	stderr *output
+	stderr *dbtest.Output
 	url    string
 	done   chan struct{} // closed when it has ended
 }
@@ -159,7 +141,7 @@ type server struct {
 func (in invocation) launch(t testing.TB) *server {
 	t.Helper()
 	in.env = append([]string{"THREADSTORE_ADDR=127.0.0.1:0"}, in.env...)
-	s := &server{t: t, cmd: in.command(t), stderr: &output{}, done: make(chan struct{})}
+	s := &server{t: t, cmd: in.command(t), stderr: &dbtest.Output{}, done: make(chan struct{})}
 	s.cmd.Stderr = s.stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package graph_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,30 +24,12 @@ type api struct {
 	store   *db.DB
 	options db.Options
 	seen    *dbtest.Statements
-	log     *log
-}
-
-// log collects the server's log.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log     *dbtest.Output
 }
 
 func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api {
 	t.Helper()
-	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &log{}}
+	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &dbtest.Output{}}
 	a.store = dbtest.OpenOptions(t, a.options, db.Hooks{Connector: a.seen.Connector})
 	o := graph.Options{Threads: a.store.Threads(), Messages: a.store.Messages(), Ready: a.store.Ready,
 		Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000}
