@@ -137,6 +137,8 @@ func (w *writer) acknowledged() (n int) {
 const (
 	crashRounds  = 20
 	crashWriters = 16
+	// crashMessages are acknowledged in each round before the kill.
+	crashMessages = 1000
 )
 
 // TestKill kills the server again and again while it writes, and looks each time whether it kept its word.
@@ -174,15 +176,16 @@ func TestKill(t *testing.T) {
 			for _, w := range writers {
 				group.Go(func() {
 					for range 1000 {
-						if !w.do(s, w.next()) {
+						next := w.next()
+						if !w.do(s, next) {
 							return
 						}
-						acks.Add(1)
+						acks.Add(int64(len(next.messages)))
 					}
 				})
 			}
-			enough := int64(50 + random.IntN(50))
-			until(t, fmt.Sprintf("round %d: %d acknowledgements", round, enough), func() bool { return acks.Load() >= enough })
+			enough := int64(crashMessages + random.IntN(100))
+			until(t, fmt.Sprintf("round %d: %d messages acknowledged", round, enough), func() bool { return acks.Load() >= enough })
 			time.Sleep(time.Duration(random.IntN(5000)) * time.Microsecond) // anywhere within a write
 			s.signal(syscall.SIGKILL)
 			group.Wait()
@@ -221,8 +224,8 @@ func TestKill(t *testing.T) {
 			total += w.acknowledged()
 		}
 		t.Logf("%d rounds: %d messages acknowledged; %d writes without an answer, %d of them not stored", crashRounds, total, unknown, lost)
-		if total < 1000 {
-			t.Errorf("%d messages were acknowledged, want 1000 or more for this test to mean something", total)
+		if total < crashRounds*crashMessages {
+			t.Errorf("%d messages were acknowledged, want %d or more for this test to mean something", total, crashRounds*crashMessages)
 		}
 	})
 }
