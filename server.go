@@ -94,6 +94,11 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	if err := s.parse(env); err != nil {
 		return err
 	}
+	if o := s.database; command == "export" && o.Driver == db.SQLite && o.Path != db.Memory {
+		if _, err := os.Stat(o.Path); err != nil { // do not make an empty database and call it a backup
+			return fmt.Errorf("cannot export %s: there is no such file", o)
+		}
+	}
 	store, err := db.Open(s.database, db.Hooks{Log: log})
 	if err != nil {
 		return fmt.Errorf("cannot use %s: %w", s.database, err)
@@ -111,7 +116,11 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	case "import <file>":
 		return importFiles(ctx, store, c.Import.Files, stdin, stderr)
 	case "export":
-		return interchange.Export(ctx, store.Threads(), stdout)
+		n, err := interchange.Export(ctx, store.Threads(), stdout)
+		if err == nil {
+			fmt.Fprintf(stderr, "%d threads exported\n", n)
+		}
+		return err
 	}
 	fmt.Fprintf(stderr, "%s is up to date\n", s.database)
 	return nil

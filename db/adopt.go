@@ -18,8 +18,8 @@ const (
 )
 
 // makeTables is the first migration: it makes the tables, and adopts those of
-// Tyler if there are any, all in one transaction. Whatever fails, the database
-// stays as it was.
+// Tyler if there are any, all in one transaction: if anything fails, Tyler's
+// tables stay as they were.
 func makeTables(ctx context.Context, s session) error {
 	tyler, err := setTylerAside(ctx, s)
 	if err != nil {
@@ -136,6 +136,14 @@ func adoptTyler(ctx context.Context, s session) error {
 			tool_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'tool')`); err != nil {
 		return err
 	}
+	var count struct {
+		Threads  int `db:"threads"`
+		Messages int `db:"messages"`
+	}
+	if _, err := s.row(ctx, &count, `SELECT (SELECT count(*) FROM threads) AS threads, (SELECT count(*) FROM messages) AS messages`); err != nil {
+		return err
+	}
+	s.db.log.Info("adopted the tables of Tyler, and dropped them", "threads", count.Threads, "messages", count.Messages)
 	// Without foreign keys, which SQLite does not mind by default, Tyler can leave messages of threads that are gone.
 	if _, err := s.exec(ctx, `DELETE FROM `+tylerMessages+` WHERE thread_id IN (SELECT id FROM `+tylerThreads+`)`); err != nil {
 		return err
@@ -264,11 +272,30 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 	}
 	for _, id := range threadIDs {
 		place(byThread[id])
-		if err := insert(ctx, s, id, byThread[id]); err != nil {
+		if len(byThread[id]) == 0 {
+			continue
+		}
+		// Not insertMessages: this is version 1 of the tables, whatever columns later ones add.
+		if _, err := s.exec(ctx, `INSERT INTO messages (id, thread_id, sequence, position, role, content, name, tool_call_id,
+				tool_calls, attributes, "timestamp", source, attachments, metrics)
+			SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3, v.value ->> 4,
+				v.value ->> 5, v.value ->> 6, CAST(v.value ->> 7 AS {json}), CAST(v.value ->> 8 AS {json}),
+				CAST(v.value ->> 9 AS {time}), CAST(v.value ->> 10 AS {json}), CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json})
+			FROM {rows} AS v`, id, bind(adopted(s, byThread[id]))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// adopted returns the messages as the statement of adoptMessages takes them.
+func adopted(s session, messages []*Message) [][]any {
+	rows := make([][]any, len(messages))
+	for i, m := range messages {
+		rows[i] = []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.Name, m.ToolCallID, m.toolCalls.null(),
+			m.Attributes, s.db.dialect.formatTime(m.Timestamp), m.Source.null(), m.attachments.null(), m.metrics}
+	}
+	return rows
 }
 
 // place gives Tyler's messages their places. Their sequences stay, unless they

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"regexp"
 	"sort"
 	"strconv"
@@ -119,10 +120,21 @@ func ParseEnvironment(environment map[string]string, to any) error {
 			one[f.Key] = v
 		}
 		if env.ParseWithOptions(to, env.Options{Environment: one}) != nil {
-			return fmt.Errorf("%s has a bad value: %.60q", f.Key, given[f.Key])
+			return fmt.Errorf("%s has a bad value: %.60q is not %s", f.Key, given[f.Key], kindOf(to, f.Key))
 		}
 	}
 	return err
+}
+
+// kindOf says what the variable must be, after the field of to that it fills.
+func kindOf(to any, variable string) string {
+	t := reflect.TypeOf(to).Elem()
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("env") == variable && f.Type.Kind() == reflect.Bool {
+			return "true or false"
+		}
+	}
+	return "a whole number"
 }
 
 func (s settings) database() (Options, error) {
@@ -344,7 +356,10 @@ func (o Options) String() string {
 	if p := o.Postgres["port"]; p != "" {
 		at += ":" + p
 	}
-	return "PostgreSQL " + at + "/" + o.Postgres["dbname"]
+	if name := o.Postgres["dbname"]; name != "" {
+		at += "/" + name
+	}
+	return "PostgreSQL " + at
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -3,6 +3,7 @@ package db
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code says what a caller can do about an [*Error].
@@ -38,6 +39,22 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Field is the path as text: thread.messages[3].toolCallId.
+func (e *Error) Field() string {
+	var b strings.Builder
+	for _, p := range e.Path {
+		if i, ok := p.(int); ok {
+			fmt.Fprintf(&b, "[%d]", i)
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		fmt.Fprint(&b, p)
+	}
+	return b.String()
+}
 
 // Is reports whether err is an [*Error] of this code.
 func (c Code) Is(err error) bool {

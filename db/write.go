@@ -123,7 +123,7 @@ func retried(stored *Message, threadID string, p MessagePatch) error {
 		return stored.broken("message", err)
 	}
 	if !same {
-		return conflictf("the thread has another message with the id %q", stored.ID)
+		return conflictf("the thread has a message with the id %q that says something else", stored.ID)
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func TestInterchange(t *testing.T) {
 		ctx := context.Background()
 		export := func(store *db.DB) string {
 			var out bytes.Buffer
-			if err := interchange.Export(ctx, store.Threads(), &out); err != nil {
+			if _, err := interchange.Export(ctx, store.Threads(), &out); err != nil {
 				t.Fatal(err)
 			}
 			return out.String()

@@ -53,6 +53,7 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Extensions["code"] = codes[domain.Code]
 		if len(domain.Path) > 0 {
 			shown.Extensions["argumentPath"] = domain.Path
+			shown.Message = domain.Field() + " " + domain.Reason
 		}
 		if domain.Err != nil {
 			h.log.LogAttrs(ctx, slog.LevelWarn, "database", requestAttr(ctx), slog.String("error", err.Error()))

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -291,7 +292,11 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 	case ast.Enum:
 		s, ok := v.(string)
 		if !ok || def.EnumValues.ForName(s) == nil {
-			return gqlerror.ErrorPathf(path, "must be a value of the enum %s", def.Name)
+			var names []string
+			for _, v := range def.EnumValues {
+				names = append(names, v.Name)
+			}
+			return gqlerror.ErrorPathf(path, "must be one of %s", strings.Join(names, ", "))
 		}
 	case ast.Scalar:
 		if err := scalar(def.Name, v); err != nil {

@@ -128,7 +128,7 @@ func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.Ra
 	}
 	v, err := db.DecodeJSON(body)
 	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "the request body must be JSON in UTF-8, with no half of a surrogate pair alone"}
+		return nil, &refusal{http.StatusBadRequest, "the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
 	}
 	object, ok := v.(map[string]any)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,23 +37,14 @@ func reason(err error) string {
 	if !ok || len(e.Path) == 0 {
 		return err.Error()
 	}
-	var path strings.Builder
-	for _, p := range e.Path {
-		switch p := p.(type) {
-		case int:
-			fmt.Fprintf(&path, "[%d]", p)
-		default:
-			if path.Len() > 0 {
-				path.WriteByte('.')
-			}
-			name := fmt.Sprint(p)
-			if tylers, ok := tylersNames[name]; ok {
-				name = tylers
-			}
-			path.WriteString(name)
+	tylers := *e
+	tylers.Path = slices.Clone(e.Path)
+	for i, p := range tylers.Path {
+		if name, ok := p.(string); ok && tylersNames[name] != "" {
+			tylers.Path[i] = tylersNames[name]
 		}
 	}
-	return path.String() + ": " + e.Reason
+	return tylers.Field() + ": " + e.Reason
 }
 
 // tylersNames are the keys of the line for the API's names of fields, where they differ.
@@ -309,17 +300,18 @@ type messageLine struct {
 	Attachments json.RawMessage `json:"attachments,omitempty"`
 }
 
-// Export writes every thread to w as what Import reads.
-func Export(ctx context.Context, from Walker, w io.Writer) error {
+// Export writes every thread to w as what Import reads, and returns how many there are.
+func Export(ctx context.Context, from Walker, w io.Writer) (threads int, err error) {
 	out := bufio.NewWriterSize(w, 1<<20)
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	if err := from.Walk(ctx, func(t *db.Thread, messages []*db.Message) error {
+		threads++
 		return encoder.Encode(encode(t, messages))
 	}); err != nil {
-		return err
+		return threads, err
 	}
-	return out.Flush()
+	return threads, out.Flush()
 }
 
 func encode(t *db.Thread, messages []*db.Message) line {

