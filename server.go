@@ -40,7 +40,7 @@ type cli struct {
 	Serve   struct{}      `cmd:"" default:"1" help:"Serve the GraphQL API (the default)."`
 	Import  importCommand `cmd:"" help:"Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; importing twice changes nothing."`
 	Export  struct{}      `cmd:"" help:"Write all threads to standard output as what import reads, all of one moment."`
-	Migrate struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve and import do that by themselves.)"`
+	Migrate struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve, import and export do that by themselves.)"`
 	Version struct{}      `cmd:"" help:"Say which version this is."`
 }
 
@@ -223,12 +223,14 @@ func importFiles(ctx context.Context, store *db.DB, files []string, stdin io.Rea
 	for _, name := range files {
 		threads, messages := 0, 0
 		shown := time.Now()
-		err := importFile(ctx, store, name, stdin, func(t, m int) {
-			threads, messages = t, m
-			if terminal && time.Since(shown) > 100*time.Millisecond {
-				shown = time.Now()
-				fmt.Fprintf(stderr, "\r%s: %d threads, %d messages", name, t, m)
-			}
+		err := interruptible(ctx, func() error {
+			return importFile(ctx, store, name, stdin, func(t, m int) {
+				threads, messages = t, m
+				if terminal && time.Since(shown) > 100*time.Millisecond {
+					shown = time.Now()
+					fmt.Fprintf(stderr, "\r%s: %d threads, %d messages", name, t, m)
+				}
+			})
 		})
 		if terminal {
 			fmt.Fprint(stderr, "\r\x1b[K")
@@ -239,6 +241,18 @@ func importFiles(ctx context.Context, store *db.DB, files []string, stdin io.Rea
 		fmt.Fprintf(stderr, "%s: %d threads, %d messages imported\n", name, threads, messages)
 	}
 	return nil
+}
+
+// interruptible runs fn, but does not wait for it when ctx ends: it may be reading from a terminal or a pipe.
+func interruptible(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	}
 }
 
 func importFile(ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int)) error {

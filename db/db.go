@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -83,12 +84,11 @@ func Open(o Options, h Hooks) (*DB, error) {
 
 // Close ends all connections, after the statements under way.
 func (db *DB) Close() error {
+	var err error
 	if db.reader != db.writer {
-		if err := db.reader.Close(); err != nil {
-			return err
-		}
+		err = db.reader.Close()
 	}
-	return db.writer.Close() // last: on SQLite it leaves one file, without a log beside it
+	return errors.Join(err, db.writer.Close()) // last: on SQLite it leaves one file, without a log beside it
 }
 
 // Now returns the clock's time as it can be stored.

@@ -45,7 +45,8 @@ type problem int
 
 const (
 	other       problem = iota
-	duplicate           // a unique constraint
+	duplicate           // the primary key of messages
+	lost                // the connection is gone, and with it what was not committed
 	retryable           // the transaction was undone in favour of another; it may be run again
 	unavailable         // the server is away, starting, full or read-only
 )

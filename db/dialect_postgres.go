@@ -52,14 +52,19 @@ var postgres = dialect{
 		if e, ok := errors.AsType[*pq.Error](err); ok {
 			switch e.Code {
 			case "23505":
-				return duplicate
+				if e.Constraint == "messages_pkey" {
+					return duplicate
+				}
+				return other // a place taken twice, which our counters should not let happen
 			case "40001", "40P01":
 				return retryable
 			case "25006", // read-only: a replica, or a failed-over primary
-				"55000",                            // not accepting connections
-				"57014",                            // cancelled by somebody else than us: the database has a time limit of its own
-				"57P01", "57P02", "57P03", "57P05": // going down, starting up, idle for too long
+				"55000", // not accepting connections
+				"57014", // cancelled by somebody else than us: the database has a time limit of its own
+				"57P03": // starting up
 				return unavailable
+			case "57P01", "57P02", "57P05": // going down, idle for too long
+				return lost
 			}
 			switch e.Code.Class() {
 			case "08", "28", "3D", "53": // connection, authorization, no such database, out of disk or connections
@@ -67,13 +72,13 @@ var postgres = dialect{
 			}
 			return other
 		}
-		if _, ok := errors.AsType[net.Error](err); ok {
-			return unavailable
-		}
 		for _, gone := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
 			if errors.Is(err, gone) {
-				return unavailable
+				return lost
 			}
+		}
+		if _, ok := errors.AsType[*net.OpError](err); ok {
+			return unavailable
 		}
 		return other
 	},

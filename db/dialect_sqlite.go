@@ -59,7 +59,7 @@ var sqlite3 = dialect{
 			return other
 		}
 		switch e.Code() { // https://sqlite.org/rescode.html
-		case 1555, 2067: // CONSTRAINT_PRIMARYKEY, CONSTRAINT_UNIQUE
+		case 1555: // CONSTRAINT_PRIMARYKEY
 			return duplicate
 		}
 		switch e.Code() & 0xff {
@@ -74,7 +74,7 @@ var sqlite3 = dialect{
 
 // busyTimeout is how long one attempt waits for another process's write, in
 // milliseconds. SQLite polls ever more slowly and is not fair, so attempts are
-// short and [DB.InTx] makes many of them.
+// short and [DB.inTx] makes many of them.
 const busyTimeout = "50"
 
 // pragmas returns what every connection sets, in the driver's terms.

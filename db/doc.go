@@ -30,10 +30,10 @@
 // cost the same whatever the length of the thread.
 //
 // Errors. What a caller can act on is an [*Error] with a [Code]; anything else
-// is a defect or a broken row, and its text is for the log only. Driver errors
-// do not leave this package.
+// is a defect or a broken row, and its text is for the log only. No caller needs
+// to know a driver's errors.
 //
-// Transactions. A write is one transaction ([DB.InTx]); inside it only the
+// Transactions. A write is one transaction (inTx); inside it only the
 // session handed in may be used, since with a pool of one a second connection
 // would never come.
 package db

@@ -18,7 +18,7 @@ const (
 	Conflict
 	// Unavailable: the database cannot take the request now; the same request may succeed later.
 	Unavailable
-	// Timeout: the request's own deadline passed, or its client went away.
+	// Timeout: the deadline of the caller's context passed, or its client went away.
 	Timeout
 )
 

@@ -84,7 +84,7 @@ func newMessage(threadID string, now time.Time) Message {
 }
 
 // apply puts the given fields of p into m. now is the default of the timestamp.
-// The error is a broken document of the stored message.
+// The error is that of a document which did not come from this package.
 func (m *Message) apply(p MessagePatch, now time.Time) error {
 	m.Role = p.Role
 	switch {

@@ -167,12 +167,10 @@ type Window struct {
 	Roles         RoleSet
 }
 
-var noBound = Window{After: math.MinInt64, Before: math.MaxInt64}
-
 // NewWindow returns the window for API arguments; nil is one that was not
 // given. first and last must not both be given, nor be negative.
 func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Window {
-	w := Window{Limit: -1, After: noBound.After, Before: noBound.Before, Roles: AllRoles}
+	w := Window{Limit: -1, After: math.MinInt64, Before: math.MaxInt64, Roles: AllRoles}
 	if first != nil {
 		w.Limit = *first
 	}

@@ -36,9 +36,10 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	deadline := time.Now().Add(max(db.options.PoolTimeout, patience))
 	for failures := 0; ; {
 		err := db.migrateOnce(ctx, p)
-		if err == nil || ctx.Err() != nil || db.dialect.driver != SQLite {
+		if err == nil || ctx.Err() != nil || db.dialect.driver != SQLite || time.Now().After(deadline) {
 			return db.explain(ctx, err)
 		}
 		// SQLite has no lock to hold across migrations. Each is one transaction that fails when another process
@@ -51,6 +52,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 		sleep(ctx, 50*time.Millisecond)
 	}
 }
+
+// patience is how long to wait at least for another process that holds a SQLite file: it may be migrating it.
+const patience = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
 	version, err := p.GetDBVersion(ctx)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -75,7 +76,7 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		return fn(session{db, conn})
+		return db.again(fn(session{db, conn}))
 	})
 }
 
@@ -90,10 +91,10 @@ func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
 	})
 }
 
-// InTx runs fn in one transaction for writing and commits it if fn returns nil.
+// inTx runs fn in one transaction for writing and commits it if fn returns nil.
 // fn may run more than once: when the database undid the transaction in favour
 // of another one, and on SQLite when another process was writing.
-func (db *DB) InTx(ctx context.Context, fn func(session) error) error {
+func (db *DB) inTx(ctx context.Context, fn func(session) error) error {
 	return db.retry(ctx, func() error { return db.transaction(ctx, db.writer, fn) })
 }
 
@@ -104,10 +105,10 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	}
 	defer conn.Close()
 	_, begun := session{db: db}.prepare("BEGIN")
-	tx, err := conn.BeginTxx(ctx, nil)
+	tx, err := conn.BeginTxx(db.lasting(ctx), nil)
 	begun()
 	if err != nil {
-		return err
+		return db.again(err)
 	}
 	if err := fn(session{db, tx}); err != nil {
 		_, undone := session{db: db}.prepare("ROLLBACK")
@@ -118,6 +119,25 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	_, committed := session{db: db}.prepare("COMMIT")
 	defer committed()
 	return tx.Commit()
+}
+
+// lasting returns the context to begin a transaction with. database/sql closes the
+// connection of a transaction whose context ends, and with it a database in memory.
+func (db *DB) lasting(ctx context.Context) context.Context {
+	if db.options.Path == Memory {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// again turns the loss of a connection into a reason to try again, where nothing
+// can have been changed yet: after a restart of the server, each idle connection
+// is found broken by who takes it.
+func (db *DB) again(err error) error {
+	if db.dialect.classify(err) == lost {
+		return fmt.Errorf("%w: %w", errOvertaken, err)
+	}
+	return err
 }
 
 // take returns a connection of the pool, waiting for at most the pool timeout:
@@ -188,7 +208,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	switch db.classify(err) {
 	case retryable:
 		return &Error{Code: Unavailable, Reason: "the database is too busy; try again", Err: err}
-	case unavailable:
+	case unavailable, lost:
 		return &Error{Code: Unavailable, Reason: "the database cannot take the request; try again", Err: err}
 	}
 	return err

@@ -94,7 +94,7 @@ func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	var n int64
-	err := r.db.InTx(ctx, func(s session) (err error) {
+	err := r.db.inTx(ctx, func(s session) (err error) {
 		n, err = s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
 		return err
 	})
@@ -108,10 +108,11 @@ const walkPage = 20
 // it reads is one state of the database, however long it takes and whatever is
 // written meanwhile.
 func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) error {
+	var stopped error // fn's, which is no error of the database
 	err := r.db.snapshot(ctx, func(s session) error {
-		for after := ""; ; {
+		for first, after := true, ""; ; first = false {
 			var rows []threadRow
-			if err := s.rows(ctx, &rows, `SELECT `+threadColumns+` FROM threads t WHERE t.id > ? ORDER BY t.id LIMIT ?`, after, walkPage); err != nil {
+			if err := s.rows(ctx, &rows, `SELECT `+threadColumns+` FROM threads t WHERE ? OR t.id > ? ORDER BY t.id LIMIT ?`, first, after, walkPage); err != nil {
 				return err
 			}
 			threads, err := threadsOf(rows)
@@ -122,17 +123,20 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 			for i, t := range threads {
 				ids[i] = t.ID
 			}
-			messages, err := windows(ctx, s, ids, Window{Limit: -1, After: noBound.After, Before: noBound.Before, Roles: AllRoles})
+			messages, err := windows(ctx, s, ids, NewWindow(nil, nil, nil, nil, nil))
 			if err != nil {
 				return err
 			}
 			for _, t := range threads {
-				if err := fn(t, messages[t.ID]); err != nil {
-					return err
+				if stopped = fn(t, messages[t.ID]); stopped != nil {
+					return stopped
 				}
 			}
 			after = ids[len(ids)-1]
 		}
 	})
+	if stopped != nil {
+		return stopped
+	}
 	return r.db.explain(ctx, err)
 }

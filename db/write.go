@@ -23,10 +23,10 @@ func lockThread(ctx context.Context, s session, id string) (*lockedThread, error
 	return &row, nil
 }
 
-// write runs fn like [DB.InTx]. A unique constraint that is hit after all checks
+// write runs fn like [DB.inTx]. A unique constraint that is hit after all checks
 // means that another thread took a message id meanwhile.
 func (db *DB) write(ctx context.Context, fn func(session) error) error {
-	err := db.InTx(ctx, fn)
+	err := db.inTx(ctx, fn)
 	if err != nil && db.dialect.classify(err) == duplicate {
 		return conflictf("a message id belongs to another thread")
 	}

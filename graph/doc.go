@@ -1,7 +1,7 @@
 // Package graph is the API: everything that knows GraphQL or HTTP.
 //
-// A request goes through New's handler (request id, log, CORS, body limit), the
-// transport (transport.go: what HTTP and JSON demand), gqlgen's parser and
+// A request goes through New's handler (request id, CORS), the transport
+// (transport.go: what HTTP and JSON demand), gqlgen's parser and
 // validator with our rules (rules.go), the resolvers, and the presenter
 // (errors.go). Resolvers are thin: they convert arguments (convert.go), make one
 // call on a repository or a loader, and return. Rules about threads and

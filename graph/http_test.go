@@ -47,6 +47,7 @@ func TestHTTP(t *testing.T) {
 		{"query", "POST", "/graphql", typeJSON, body(`{ __typename }`), nil, 200, ""},
 		{"content type with charset", "POST", "/graphql", typeJSON + "; charset=UTF-8", body(`{ __typename }`), nil, 200, ""},
 		{"content type in upper case", "POST", "/graphql", "APPLICATION/JSON", body(`{ __typename }`), nil, 200, ""},
+		{"@defer, which needs more than one answer", "POST", "/graphql", typeJSON, body(`{ threads { ... @defer { id } } }`), nil, 200, graph.ValidationFailed},
 		{"all parameters", "POST", "/graphql", typeJSON, `{"query":"query A($v: Int) { recentThreads(limit: $v) { id } } query B { __typename }","operationName":"A","variables":{"v":1},"extensions":{}}`, nil, 200, ""},
 		{"null parameters", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":null,"variables":null,"extensions":null}`, nil, 200, ""},
 		{"query by GET", "GET", get("query", "query($v: Int) { recentThreads(limit: $v) { id } }", "variables", `{"v":1}`), "", "", nil, 200, ""},
@@ -227,12 +228,16 @@ func TestFloods(t *testing.T) {
 			}
 			return b.String() + " fragment f60 on Thread { id }"
 		}(),
+		"block strings":         `{ thread(id: "\u0041` + strings.Repeat(`""""""`, 1<<20) + `") { id } }`,
 		"a long operation name": `query ` + strings.Repeat("x", 1<<20) + ` { nothing }`,
 		"a cycle of fragments":  `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
 	} {
 		start := time.Now()
 		r := a.ask(query, nil)
 		t.Logf("%s: %s, %d bytes", name, time.Since(start), len(r.body))
+		if took := time.Since(start); took > 20*time.Second { // a bound that only a quadratic or worse reaches
+			t.Errorf("%s: took %s", name, took)
+		}
 		if name == "the same field" && (len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.ValidationFailed) {
 			t.Errorf("%s: %.200s, want %s", name, r.body, graph.ValidationFailed)
 		}

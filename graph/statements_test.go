@@ -59,6 +59,9 @@ func TestStatements(t *testing.T) {
 				start := time.Now()
 				a.must(query, nil)
 				statements := a.seen.Take()
+				if took := time.Since(start); took > 30*time.Second {
+					t.Errorf("%s: took %s: does it wait for the batching timer of a minute?", query, took)
+				}
 				if len(statements) != c.want {
 					t.Errorf("%s: %d statements in %s, want %d:\n%s", query, len(statements), time.Since(start), c.want, strings.Join(statements, "\n"))
 				}

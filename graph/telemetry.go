@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -36,28 +37,27 @@ func withRequestID(next http.Handler) http.Handler {
 	})
 }
 
-// logResponse writes one line for each operation: what kind, how long, which
-// error codes; never variables or content.
+// logResponse writes one line for each operation that has errors: what kind, how
+// long, which codes; never variables or content.
 func (h *server) logResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
+	if response == nil || len(response.Errors) == 0 {
+		return response
+	}
 	attrs := []slog.Attr{requestAttr(ctx)}
 	if graphql.HasOperationContext(ctx) {
 		op := graphql.GetOperationContext(ctx)
 		if op.Operation != nil {
-			attrs = append(attrs, slog.String("kind", string(op.Operation.Operation)), slog.String("name", op.Operation.Name))
+			attrs = append(attrs, slog.String("kind", string(op.Operation.Operation)), slog.String("name", short(op.Operation.Name)))
 		}
 		attrs = append(attrs, slog.Float64("ms", float64(time.Since(op.Stats.OperationStart).Microseconds())/1000))
 	}
-	level := slog.LevelDebug
-	if response != nil && len(response.Errors) > 0 {
-		level = slog.LevelInfo
-		var codes []string
-		for _, err := range response.Errors {
-			code, _ := err.Extensions["code"].(string)
+	var codes []string
+	for _, err := range response.Errors {
+		if code, _ := err.Extensions["code"].(string); !slices.Contains(codes, code) {
 			codes = append(codes, code)
 		}
-		attrs = append(attrs, slog.Any("codes", codes))
 	}
-	h.log.LogAttrs(ctx, level, "graphql", attrs...)
+	h.log.LogAttrs(ctx, slog.LevelInfo, "graphql", append(attrs, slog.Any("codes", codes))...)
 	return response
 }

@@ -210,11 +210,17 @@ func halfSurrogate(document string) bool {
 			}
 			i += end
 		case strings.HasPrefix(rest, `"""`): // block strings have no escapes but one for their end
-			end := strings.Index(strings.ReplaceAll(rest[3:], `\"""`, `\...`), `"""`)
-			if end < 0 {
-				return false
+			end := 3
+			for {
+				next := strings.Index(rest[end:], `"""`)
+				if next < 0 {
+					return false
+				}
+				if end += next + 3; rest[end-4] != '\\' {
+					break
+				}
 			}
-			i += 3 + end + 3
+			i += end
 		case rest[0] == '"':
 			end := 1
 			for end < len(rest) && rest[end] != '"' {

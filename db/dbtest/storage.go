@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,24 +158,25 @@ func testDurability(t *testing.T, kind db.Driver) {
 	opened := &asked{t: t, questions: questions}
 	store := OpenOptions(t, o, db.Hooks{Connector: opened.connector})
 	save(t, store, db.ThreadPatch{ID: ptr("t")})
-	together(20, func(int) error {
+	for _, err := range together(20, func(int) error {
 		_, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
 		if err == nil {
 			_, err = store.Threads().List(ctx, 1, 0)
 		}
 		return err
-	})
-	if opened.connections < 2 {
-		t.Errorf("only %d connections were opened", opened.connections)
+	}) {
+		t.Error(err)
 	}
-	t.Logf("%d connections asked", opened.connections)
+	if n := opened.connections.Load(); n < 2 {
+		t.Errorf("only %d connections were opened", n)
+	}
 }
 
 // asked asks every new connection about its settings.
 type asked struct {
 	t           *testing.T
 	questions   map[string]string
-	connections int
+	connections atomic.Int64
 }
 
 func (a *asked) connector(c driver.Connector) driver.Connector { return askedConnector{c, a} }
@@ -189,7 +191,7 @@ func (c askedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.connections++
+	c.connections.Add(1)
 	for question, want := range c.questions {
 		rows, err := conn.(driver.QueryerContext).QueryContext(ctx, question, nil)
 		if err != nil {

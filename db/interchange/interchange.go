@@ -81,6 +81,9 @@ func Import(ctx context.Context, store Store, file string, r io.Reader, progress
 			return bad(err)
 		}
 		if _, err := store.Restore(ctx, patch, updatedAt); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err() // the line is not to blame
+			}
 			return bad(err)
 		}
 		threads++

@@ -956,7 +956,7 @@ type Message {
   thread: Thread!
   "Who the message is from."
   role: Role!
-  "Its place in the thread: 1, 2, 3, … without a gap; 0 for every system message."
+  "Its place in the thread: 1, 2, 3, … without a gap (but for those that Tyler left in a thread of its making); 0 for every system message."
   sequence: Int!
   "The text, or the texts of the parts joined by newlines; null when there is no text. ` + "`" + `\"\"` + "`" + ` is a text."
   content: String
