@@ -28,14 +28,14 @@ type session struct {
 func (s session) rows(ctx context.Context, dest any, query string, args ...any) error {
 	query, done := s.prepare(query)
 	defer done()
-	return s.on.SelectContext(ctx, dest, query, args...)
+	return s.on.SelectContext(s.db.lasting(ctx), dest, query, args...)
 }
 
 // row reads one row into dest and reports whether there was one.
 func (s session) row(ctx context.Context, dest any, query string, args ...any) (bool, error) {
 	query, done := s.prepare(query)
 	defer done()
-	err := s.on.GetContext(ctx, dest, query, args...)
+	err := s.on.GetContext(s.db.lasting(ctx), dest, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -46,7 +46,7 @@ func (s session) row(ctx context.Context, dest any, query string, args ...any) (
 func (s session) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, done := s.prepare(query)
 	defer done()
-	result, err := s.on.ExecContext(ctx, query, args...)
+	result, err := s.on.ExecContext(s.db.lasting(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +76,12 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		return db.again(fn(session{db, conn}))
+		if err := db.again(fn(session{db, conn})); err != nil {
+			return err
+		}
+		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
+		// may be none. (In a transaction, it is the commit that fails then.)
+		return ctx.Err()
 	})
 }
 
@@ -121,8 +126,9 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	return tx.Commit()
 }
 
-// lasting returns the context to begin a transaction with. database/sql closes the
-// connection of a transaction whose context ends, and with it a database in memory.
+// lasting returns the context for statements and transactions. database/sql
+// closes the connection of a transaction whose context ends, and with it a
+// database in memory: there, what has begun is not cancelled.
 func (db *DB) lasting(ctx context.Context) context.Context {
 	if db.options.Path == Memory {
 		return context.WithoutCancel(ctx)
