@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 )
 
@@ -26,7 +27,7 @@ func start(t *testing.T, environ ...string) string {
 	var log dbtest.Output
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, nil, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""), &log, &log)
+		ended <- run(ctx, []string{"serve"}, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""), &log, &log)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -48,6 +49,19 @@ func start(t *testing.T, environ ...string) string {
 	}
 	t.Fatalf("serve tells no address:\n%s", &log)
 	return ""
+}
+
+// TestDefaults reads the settings of an empty environment.
+func TestDefaults(t *testing.T) {
+	var s settings
+	if err := s.parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000, database: db.Options{
+		Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second, PoolRecycle: 300 * time.Second}}
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(settings{})); d != "" {
+		t.Errorf("got (+), want (-):\n%s", d)
+	}
 }
 
 // tour matches a command of the README with the answer that stands below it.

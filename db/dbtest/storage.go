@@ -217,11 +217,28 @@ func (c askedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 func testMigrate(t *testing.T, driver db.Driver) {
 	o := parse(t, URL(t, driver))
+	empty, err := db.Open(o, db.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := empty.Ready(ctx); err == nil {
+		t.Error("Ready before Migrate does not mind that there are no tables")
+	}
+	if err := empty.Close(); err != nil {
+		t.Fatal(err)
+	}
 	store := OpenOptions(t, o, db.Hooks{})
 	if err := store.Ready(ctx); err != nil {
 		t.Errorf("Ready after Migrate: %v", err)
 	}
-	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	tool := db.MessagePatch{Role: db.RoleTool, ToolCallID: some("c")}
+	save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), db.MessagePatch{Role: db.RoleAssistant}, tool)})
+	raw := Raw(t, o)
+	diff(t, "roles as they are stored", column(t, raw, `SELECT role FROM messages ORDER BY ordinal`), []string{"system", "user", "assistant", "tool"})
+	if driver == db.PostgreSQL {
+		diff(t, "columns that are not jsonb", column(t, raw, `SELECT table_name || '.' || column_name FROM information_schema.columns WHERE data_type <> 'jsonb' AND table_schema = 'public'
+			AND column_name IN ('attributes', 'source', 'parts', 'tool_calls', 'attachments', 'metrics')`), []string(nil))
+	}
 	again := OpenOptions(t, o, db.Hooks{})
 	if load(t, again, "t") == nil {
 		t.Error("migrating again lost a thread")
@@ -373,6 +390,12 @@ func columns(t testing.TB, raw *sql.DB, kind db.Driver) []string {
 			UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
 			UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1`
 	}
+	return column(t, raw, query)
+}
+
+// column returns the rows of a query for one text.
+func column(t testing.TB, raw *sql.DB, query string) []string {
+	t.Helper()
 	rows, err := raw.Query(query)
 	if err != nil {
 		t.Fatal(err)
