@@ -220,10 +220,23 @@ func testCancel(t *testing.T, driver db.Driver) {
 func cancelled(t *testing.T, store *db.DB) {
 	t.Helper()
 	save(t, store, db.ThreadPatch{ID: ptr("t")})
-	for i := range 100 {
-		short, cancel := context.WithTimeout(ctx, time.Duration(i)*40*time.Microsecond)
-		_, _, err := store.Messages().Add(short, "t", []db.MessagePatch{user("a"), user("b"), user("c")})
-		if err != nil && !db.Timeout.Is(err) {
+	batch := make([]db.MessagePatch, 50)
+	for i := range batch {
+		batch[i] = user("x")
+	}
+	add := func(ctx context.Context) error {
+		_, _, err := store.Messages().Add(ctx, "t", batch)
+		return err
+	}
+	start := time.Now()
+	if err := add(ctx); err != nil {
+		t.Fatal(err)
+	}
+	whole := time.Since(start)
+	const rounds = 150
+	for i := range rounds { // from before the append begins to after it ends
+		short, cancel := context.WithTimeout(ctx, whole*time.Duration(i)/(rounds*3/4))
+		if err := add(short); err != nil && !db.Timeout.Is(err) {
 			t.Errorf("append %d: %v", i, err)
 		}
 		if _, err := store.Threads().List(short, 10, 0); err != nil && !db.Timeout.Is(err) {
@@ -231,10 +244,10 @@ func cancelled(t *testing.T, store *db.DB) {
 		}
 		cancel()
 	}
-	if n := len(load(t, store, "t").Messages); n%3 != 0 {
+	if n := len(load(t, store, "t").Messages); n%len(batch) != 0 {
 		t.Errorf("%d messages: a part of an append was stored", n)
 	}
-	if _, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")}); err != nil {
+	if err := add(ctx); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
