@@ -398,7 +398,7 @@ test('offsetLimitPagination walks all threads without overlap or gap', async (t)
   assert.deepEqual(data.map(({ id }) => id).filter((id) => !ids.includes(id)), []);
 
   // Newest first; equal times by id, descending.
-  const sorted = walked.toSorted((a, b) => byBytes(sortable(b.updatedAt), sortable(a.updatedAt)) || byBytes(b.id, a.id));
+  const sorted = [...walked].sort((a, b) => byBytes(sortable(b.updatedAt), sortable(a.updatedAt)) || byBytes(b.id, a.id));
   assert.deepEqual(ids, sorted.map(({ id }) => id));
 
   // The pages make the list that another page size makes.
