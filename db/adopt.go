@@ -169,7 +169,7 @@ func adoptTyler(ctx context.Context, s session) error {
 // halves of surrogate pairs into JSON (as escapes) and SQLite keeps any bytes;
 // none can be part of an answer, or of a jsonb.
 func storable(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	text = replaced(text)
 	if !strings.Contains(text, `\u`) {
 		return text
 	}
@@ -185,13 +185,18 @@ func storable(text string) string {
 // escape matches what a backslash begins in JSON: a surrogate pair as one, a code unit, or a character.
 var escape = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.`)
 
+// replaced returns text with U+FFFD for bytes that are not UTF-8 and for U+0000.
+func replaced(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
 func storableJSON(c *columnJSON) { *c = columnJSON(storable(string(*c))) }
 
 func storableText(s *string) *string {
 	if s == nil {
 		return nil
 	}
-	text := strings.ReplaceAll(strings.ToValidUTF8(*s, "\uFFFD"), "\x00", "\uFFFD")
+	text := replaced(*s)
 	return &text
 }
 
