@@ -1,16 +1,26 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run test check generate tidy plans
+.PHONY: run build page test check generate tidy plans
 
-# Serves on http://127.0.0.1:8080 from the SQLite file threads.db.
-run:
+# Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
+run: page
 	go run .
 
-# Everything: what check looks at, all tests with the race detector beside a PostgreSQL of their own, and the client
-# tests. Installs PostgreSQL and Node from Debian's packages where they are missing.
+# Makes the binary threadstore, with the playground if Node can build it.
+build: page
+	go build
+
+# Builds the playground into web/dist/app, to be embedded.
+page:
+	web/build.sh
+
+# Everything: what check looks at, all tests with the race detector beside a PostgreSQL of their own, the client tests
+# and the browser tests. Installs PostgreSQL, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
+	.ci/with-node web/build.sh --required
 	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...
 	.ci/with-postgres go test -run TestPlans ./db
-	.ci/with-postgres .ci/clients
+	.ci/with-postgres .ci/with-node .ci/clients
+	.ci/with-node .ci/browser
 
 # Formatting, vet, staticcheck, and that go.mod and the generated code are current.
 check:

@@ -24,6 +24,7 @@ import (
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/web"
 )
 
 func main() {
@@ -45,7 +46,16 @@ type cli struct {
 }
 
 type importCommand struct {
-	Files []string `arg:"" name:"file" help:"JSON Lines files; - is standard input."`
+	Files  []string `arg:"" name:"file" optional:"" help:"JSON Lines files; - is standard input."`
+	Sample bool     `help:"Import the sample data that comes with the program: eight conversations of a bicycle shop."`
+}
+
+// Validate is called by kong.
+func (c importCommand) Validate() error {
+	if len(c.Files) == 0 && !c.Sample {
+		return errors.New("expected a file, - for standard input, or --sample")
+	}
+	return nil
 }
 
 const description = `The place where AI-agent conversations live: a GraphQL API on SQLite or PostgreSQL.
@@ -74,7 +84,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return ended
 	}
 	if err == nil {
-		err = dispatch(ctx, command.Command(), c, environment(environ), stdin, stdout, stderr)
+		err = dispatch(ctx, command.Selected().Name, c, environment(environ), stdin, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "threadstore: %s\n", oneLine(err))
@@ -113,8 +123,8 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	switch command {
 	case "serve":
 		return serve(ctx, s, store, log)
-	case "import <file>":
-		return importFiles(ctx, store, c.Import.Files, stdin, stderr)
+	case "import":
+		return importAll(ctx, store, c.Import, stdin, stderr)
 	case "export":
 		n, err := interchange.Export(ctx, store.Threads(), stdout)
 		if err == nil {
@@ -188,7 +198,11 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	}
 	server := &http.Server{
 		Handler: graph.New(graph.Options{
-			Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Log: log,
+			Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Log: log, Page: web.Handler(),
+			Sample: func(ctx context.Context) (threads, messages int, err error) {
+				err = interchange.ImportSample(ctx, store.Threads(), func(t, m int) { threads, messages = t, m })
+				return
+			},
 			MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity, CORSOrigins: s.CORSOrigins,
 		}),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -196,6 +210,9 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	if !web.Built() {
+		log.Info("this binary has no playground in it: the page at / needs the internet; make run builds one that does not (Node 20.19 or later)")
 	}
 	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", version())
 	served := make(chan error, 1)
@@ -214,32 +231,51 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	return nil
 }
 
-// importFiles imports each file, showing progress if stderr is a terminal.
-func importFiles(ctx context.Context, store *db.DB, files []string, stdin io.Reader, stderr io.Writer) error {
+// importAll imports what the command names, showing progress if stderr is a terminal.
+func importAll(ctx context.Context, store *db.DB, c importCommand, stdin io.Reader, stderr io.Writer) error {
+	if c.Sample {
+		err := importOne(ctx, "sample data", stderr, func(progress func(threads, messages int)) error {
+			return interchange.ImportSample(ctx, store.Threads(), progress)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range c.Files {
+		err := importOne(ctx, name, stderr, func(progress func(threads, messages int)) error {
+			return importFile(ctx, store, name, stdin, progress)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importOne runs one import and tells what it does.
+func importOne(ctx context.Context, name string, stderr io.Writer, run func(progress func(threads, messages int)) error) error {
 	terminal := false
 	if f, ok := stderr.(*os.File); ok {
 		terminal = term.IsTerminal(int(f.Fd()))
 	}
-	for _, name := range files {
-		threads, messages := 0, 0
-		shown := time.Now()
-		err := interruptible(ctx, func() error {
-			return importFile(ctx, store, name, stdin, func(t, m int) {
-				threads, messages = t, m
-				if terminal && time.Since(shown) > 100*time.Millisecond {
-					shown = time.Now()
-					fmt.Fprintf(stderr, "\r%s: %d threads, %d messages", name, t, m)
-				}
-			})
+	threads, messages := 0, 0
+	shown := time.Now()
+	err := interruptible(ctx, func() error {
+		return run(func(t, m int) {
+			threads, messages = t, m
+			if terminal && time.Since(shown) > 100*time.Millisecond {
+				shown = time.Now()
+				fmt.Fprintf(stderr, "\r%s: %d threads, %d messages", name, t, m)
+			}
 		})
-		if terminal {
-			fmt.Fprint(stderr, "\r\x1b[K")
-		}
-		if err != nil {
-			return fmt.Errorf("%w (%d threads before it were imported)", err, threads)
-		}
-		fmt.Fprintf(stderr, "%s: %d threads, %d messages imported\n", name, threads, messages)
+	})
+	if terminal {
+		fmt.Fprint(stderr, "\r\x1b[K")
 	}
+	if err != nil {
+		return fmt.Errorf("%w (%d threads before it were imported)", err, threads)
+	}
+	fmt.Fprintf(stderr, "%s: %d threads, %d messages imported\n", name, threads, messages)
 	return nil
 }
 

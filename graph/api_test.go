@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
+	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/web"
 )
 
 // api is a server on a database of its own, asked over HTTP.
@@ -32,7 +35,12 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &dbtest.Output{}}
 	a.store = dbtest.OpenOptions(t, a.options, db.Hooks{Connector: a.seen.Connector})
 	o := graph.Options{Threads: a.store.Threads(), Messages: a.store.Messages(), Ready: a.store.Ready,
-		Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000}
+		Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
+		Page: web.Handler(),
+		Sample: func(ctx context.Context) (threads, messages int, err error) {
+			err = interchange.ImportSample(ctx, a.store.Threads(), func(t, m int) { threads, messages = t, m })
+			return
+		}}
 	for _, c := range change {
 		c(&o)
 	}

@@ -59,7 +59,11 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 			h.log.LogAttrs(ctx, slog.LevelWarn, "database", requestAttr(ctx), slog.String("error", err.Error()))
 		}
 	case framework != nil && framework.Err == nil:
-		shown.Message, shown.Rule = short(framework.Message), framework.Rule
+		shown.Message, shown.Rule = framework.Message, framework.Rule
+		if ofVariable(framework) { // "must be defined"
+			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(variable)+".") + ": " + shown.Message
+		}
+		shown.Message = short(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
 		h.log.LogAttrs(ctx, slog.LevelError, "internal error", requestAttr(ctx), slog.String("error", err.Error()))
@@ -82,11 +86,14 @@ func short(message string) string {
 	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
+// ofVariable reports whether err is about the value of a variable.
+func ofVariable(err *gqlerror.Error) bool { return len(err.Path) > 0 && err.Path[0] == variable }
+
 // frameworkCode translates the codes of gqlgen and gqlparser, who reject requests before a resolver runs.
 func frameworkCode(err *gqlerror.Error) string {
 	code, _ := err.Extensions["code"].(string)
 	switch {
-	case code == ValidationFailed && len(err.Path) > 0 && err.Path[0] == variable:
+	case code == ValidationFailed && ofVariable(err):
 		return BadUserInput // a variable's value is not the document's fault
 	case code != "":
 		return code

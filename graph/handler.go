@@ -10,7 +10,6 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
-	"github.com/99designs/gqlgen/graphql/playground"
 	"github.com/rs/cors"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -24,7 +23,11 @@ type Options struct {
 	Messages MessageStore
 	// Ready reports whether requests can be served.
 	Ready func(context.Context) error
-	Log   *slog.Logger
+	// Sample puts the sample data into the store.
+	Sample func(context.Context) (threads, messages int, err error)
+	// Page serves / and /assets/.
+	Page http.Handler
+	Log  *slog.Logger
 
 	MaxPage       int      // largest limit, 1 or more
 	MaxBody       int64    // largest request body, bytes
@@ -46,14 +49,17 @@ const readyTimeout = 5 * time.Second
 
 // New returns the handler of all routes:
 //
-//	/graphql  the API
-//	/         the playground
-//	/healthz  200 while the process lives
-//	/readyz   200 while the database can be reached and is migrated, else 503
+//	/graphql         the API
+//	/schema.graphql  its schema, with descriptions
+//	/                the playground, its files in /assets/
+//	/sample          takes a POST of the playground: sample data for an empty store
+//	/healthz         200 while the process lives
+//	/readyz          200 while the database can be reached and is migrated, else 503
 func New(o Options) http.Handler {
 	h := &server{log: o.Log}
+	own, sdl := schema(o.MaxPage)
 	gql := handler.New(generated.NewExecutableSchema(generated.Config{
-		Schema:     schema(o.MaxPage),
+		Schema:     own,
 		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
 		Complexity: complexity(o.MaxPage),
 	}))
@@ -74,7 +80,10 @@ func New(o Options) http.Handler {
 
 	routes := http.NewServeMux()
 	routes.Handle("/graphql", gql)
-	routes.Handle("GET /{$}", playground.Handler("threadstore", "/graphql"))
+	routes.Handle("GET /schema.graphql", serveSchema(sdl))
+	routes.Handle("GET /{$}", o.Page)
+	routes.Handle("GET /assets/", o.Page)
+	routes.Handle("POST /sample", http.NewCrossOriginProtection().Handler(h.loadSample(o)))
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	routes.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

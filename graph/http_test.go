@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/graph"
 )
 
@@ -158,14 +159,66 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", path, r.status, want)
 		}
 	}
-	if r := a.send("GET", "/", "", "", "Accept", "text/html"); !strings.Contains(r.body, "graphiql") && !strings.Contains(r.body, "GraphiQL") {
-		t.Error("the page at / is no playground")
-	}
 	for sent, keep := range map[string]bool{"abc-123": true, "": false, "two words": false, strings.Repeat("x", 129): false, "a\tb": false} {
 		got := a.send("GET", "/healthz", "", "", "X-Request-Id", sent).header.Get("X-Request-Id")
 		if (got == sent) != keep || got == "" {
 			t.Errorf("X-Request-Id %q is answered by %q", sent, got)
 		}
+	}
+}
+
+func TestSchemaFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAPI(t, db.SQLite)
+	r := a.send("GET", "/schema.graphql", "", "")
+	if r.status != 200 || r.body != string(text) || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
+		t.Errorf("GET /schema.graphql: %d, %q, %d bytes; want the %d of schema.graphqls", r.status, r.header.Get("Content-Type"), len(r.body), len(text))
+	}
+	if again := a.send("GET", "/schema.graphql", "", "", "If-None-Match", r.header.Get("ETag")); again.status != 304 {
+		t.Errorf("the same again: %d, want 304", again.status)
+	}
+	small := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxPage = 7 })
+	want := strings.ReplaceAll(string(text), "limit: Int! = 100\n", "limit: Int! = 7\n")
+	if r := small.send("GET", "/schema.graphql", "", ""); r.body != want || want == string(text) {
+		t.Error("with a page maximum of 7, the schema's default limits are not 7, or something else has changed")
+	}
+}
+
+func TestSample(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
+		a := newAPI(t, driver)
+		for _, foreign := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
+			if r := a.send("POST", "/sample", "", "", foreign...); r.status != 403 {
+				t.Errorf("from a page with %s: %d, want 403", foreign, r.status)
+			}
+		}
+		if r := a.send("GET", "/sample", "", ""); r.status != 405 {
+			t.Errorf("GET: %d, want 405", r.status)
+		}
+		if r := a.ask(`{ threads { id } }`, nil); string(r.Data) != `{"threads":[]}` {
+			t.Fatalf("refused requests left %s", r.Data)
+		}
+		if r := a.send("POST", "/sample", "", ""); r.status != 200 || r.body != `{"threads":8,"messages":61}`+"\n" {
+			t.Fatalf("POST: %d %s", r.status, r.body)
+		}
+		r := a.ask(`{ findThreadsByAttributes(attributes: {customer_id: "C-17"}) { id messageCount(roles: [TOOL]) } }`, nil)
+		if want := `{"findThreadsByAttributes":[{"id":"sample-outage","messageCount":2},{"id":"sample-order-status","messageCount":2}]}`; string(r.Data) != want {
+			t.Errorf("the sample data has %s, want %s", r.Data, want)
+		}
+		full := a.send("POST", "/sample", "", "")
+		if full.status != 409 || len(full.Errors) != 1 || full.Errors[0].Extensions.Code != graph.Conflict || full.Errors[0].Extensions.RequestID == "" {
+			t.Errorf("POST to a store that is not empty: %d %s", full.status, full.body)
+		}
+	})
+	broken := newAPI(t, db.SQLite)
+	broken.store.Close()
+	if r := broken.send("POST", "/sample", "", ""); r.status < 500 || len(r.Errors) != 1 || r.Errors[0].Extensions.Code == "" {
+		t.Errorf("without a database: %d %s", r.status, r.body)
 	}
 }
 

@@ -1,32 +1,47 @@
 package graph
 
 import (
-	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/formatter"
 
 	"github.com/threadstore/threadstore/graph/generated"
 )
 
-// schema returns the schema for a page maximum: a default limit above it
-// becomes it, also in what introspection tells.
-func schema(maxPage int) *ast.Schema {
+// schema returns the schema for a page maximum, and its text: schema.graphqls,
+// in which a default limit above the maximum becomes it.
+func schema(maxPage int) (*ast.Schema, string) {
 	s := generated.NewExecutableSchema(generated.Config{}).Schema()
-	var text bytes.Buffer
-	formatter.NewFormatter(&text).FormatSchema(s)
-	own := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: text.String()})
-	delete(own.Directives, "defer") // gqlparser's own; our transport answers once
-	for _, field := range own.Query.Fields {
+	text := []rune(s.Query.Position.Src.Input) // a Position counts runes
+	for _, field := range slices.Backward(s.Query.Fields) { // so that the positions of those to come stay right
 		arg := field.Arguments.ForName("limit")
 		if arg == nil || arg.DefaultValue == nil {
 			continue
 		}
 		if n, err := strconv.Atoi(arg.DefaultValue.Raw); err == nil && n > maxPage {
-			arg.DefaultValue.Raw = strconv.Itoa(maxPage)
+			at := arg.DefaultValue.Position
+			text = slices.Replace(text, at.Start, at.End, []rune(strconv.Itoa(maxPage))...)
 		}
 	}
-	return own
+	own := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(text)})
+	delete(own.Directives, "defer") // gqlparser's own; our transport answers once
+	return own, string(text)
+}
+
+// serveSchema answers with the text of the schema, descriptions included.
+func serveSchema(text string) http.Handler {
+	tag := fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(text)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // for a browser to show it; the language has no type of its own
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+	})
 }

@@ -1,0 +1,44 @@
+package graph
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/threadstore/threadstore/db"
+)
+
+// loadSample puts the sample data into an empty store: the playground's first
+// button. It is no mutation, for the schema is the API of a product and not of its demonstration.
+func (h *server) loadSample(o Options) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		w.Header().Set("Content-Type", typeJSON)
+		w.Header().Set("Cache-Control", "no-store")
+		list, err := o.Threads.List(ctx, 1, 0)
+		if err == nil && len(list) > 0 {
+			err = &db.Error{Code: db.Conflict, Reason: "the store is not empty; threadstore import --sample adds the sample data to what is there"}
+		}
+		var done struct {
+			Threads  int `json:"threads"`
+			Messages int `json:"messages"`
+		}
+		if err == nil {
+			done.Threads, done.Messages, err = o.Sample(ctx)
+		}
+		if err != nil {
+			status := http.StatusInternalServerError
+			switch {
+			case db.Conflict.Is(err):
+				status = http.StatusConflict
+			case db.Unavailable.Is(err), db.Timeout.Is(err):
+				status = http.StatusServiceUnavailable
+			}
+			write(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
+			return
+		}
+		_ = json.NewEncoder(w).Encode(done) // the client may be gone
+	})
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds the page at / into dist/app, unless it is there and current. Without a Node that Vite runs on it says so and
+# leaves the page out, for which the server has a fallback; with --required it fails.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+built=dist/app/index.html.gz
+if [ -f "$built" ] && [ -z "$(find src index.html vite.config.js package-lock.json -newer "$built" -print -quit)" ]; then
+  exit 0
+fi
+if ! command -v npm >/dev/null || ! node node-fits.cjs; then
+  echo "the playground is left out, and the page at / will need the internet: building it takes Node 20.19 or later, or 22.12 or later, with npm" >&2
+  [ "${1:-}" != --required ]
+  exit
+fi
+echo "building the playground into web/dist" >&2
+npm ci --no-audit --no-fund --loglevel error
+npm run build --silent
+touch "$built" # newer than what npm wrote
