@@ -30,7 +30,7 @@ func TestHelpAndVersion(t *testing.T) {
 			"THREADSTORE_MAX_PAGE", "THREADSTORE_MAX_BODY", "THREADSTORE_MAX_COMPLEXITY"}},
 		{[]string{"-h"}, []string{"serve"}},
 		{[]string{"serve", "--help"}, []string{"serve"}},
-		{[]string{"import", "--help"}, []string{"import", "JSON Lines", "<file>"}},
+		{[]string{"import", "--help"}, []string{"import", "JSON Lines", "<file>", "--sample"}},
 		{[]string{"export", "--help"}, []string{"export"}},
 		{[]string{"migrate", "--help"}, []string{"migrate"}},
 		{[]string{"version", "--help"}, []string{"version"}},
@@ -159,6 +159,36 @@ func TestImportExport(t *testing.T) {
 		}
 		if export(crossed) != exported {
 			t.Log("the exports of the two kinds of database differ in the order of keys or of threads")
+		}
+	})
+}
+
+func TestImportSample(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
+		env := []string{"DATABASE_URL=" + dbtest.URL(t, driver)}
+		var first string
+		for range 2 { // importing twice changes nothing
+			e := invocation{args: []string{"import", "--sample"}, env: env}.run(t)
+			if e.code != 0 || e.stderr != "sample data: 8 threads, 61 messages imported\n" || e.stdout != "" {
+				t.Fatalf("import --sample: exit status %d, standard output %q, standard error %q", e.code, e.stdout, e.stderr)
+			}
+			exported := invocation{args: []string{"export"}, env: env}.must(t)
+			if first != "" && exported != first {
+				t.Error("importing the sample data twice is not importing it once")
+			}
+			first = exported
+		}
+		// What a newcomer may want to see has to be there.
+		for _, part := range []string{`"role":"system"`, `"role":"tool"`, `"tool_calls":[`, `"image_url"`, `"attachments":[`, `"total_tokens":`, `"channel":`, "12345678901234567890"} {
+			if !strings.Contains(first, part) {
+				t.Errorf("the sample data has no %s", part)
+			}
+		}
+		line := broken(t, func(map[string]any, map[string]any) {})
+		e := invocation{args: []string{"import", "--sample", writeFile(t, "own.jsonl", line)}, env: env}.run(t)
+		if e.code != 0 || len(lines(t, invocation{args: []string{"export"}, env: env}.must(t))) != 9 {
+			t.Errorf("import --sample with a file: exit status %d, standard error %q", e.code, e.stderr)
 		}
 	})
 }

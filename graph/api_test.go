@@ -91,7 +91,7 @@ func (a *api) send(method, path, contentType, body string, headers ...string) re
 		a.t.Fatal(err)
 	}
 	r := response{status: res.StatusCode, header: res.Header, body: string(text)}
-	if strings.HasPrefix(path, "/graphql") && method != http.MethodHead {
+	if (strings.HasPrefix(path, "/graphql") || strings.Contains(res.Header.Get("Content-Type"), "json")) && method != http.MethodHead {
 		if err := json.Unmarshal(text, &r); err != nil {
 			a.t.Fatalf("%s %s: the answer is no JSON: %.200s", method, path, text)
 		}

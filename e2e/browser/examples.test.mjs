@@ -8,7 +8,8 @@ describe('each example', () => {
   const shows = {
     RecentThreads: ({ data }) => {
       assert.equal(data.threads.length, 5);
-      assert.ok(data.threads.every((t) => t.messages.length > 0 && t.messages.length <= 3));
+      assert.ok(data.threads.every((t) => t.messages.length === Math.min(3, t.messageCount)));
+      assert.ok(data.threads.some((t) => t.messages.length > 0));
     },
     OneThread: ({ data }) => assert.ok(data.thread.messages.some((m) => m.toolCalls.length > 0)),
     FindByAttributes: ({ data }) => assert.ok(data.findThreadsByAttributes.length > 0),
