@@ -19,7 +19,7 @@ import (
 // in which a default limit above the maximum becomes it.
 func schema(maxPage int) (*ast.Schema, string) {
 	s := generated.NewExecutableSchema(generated.Config{}).Schema()
-	text := []rune(s.Query.Position.Src.Input) // a Position counts runes
+	text := []rune(s.Query.Position.Src.Input)              // a Position counts runes
 	for _, field := range slices.Backward(s.Query.Fields) { // so that the positions of those to come stay right
 		arg := field.Arguments.ForName("limit")
 		if arg == nil || arg.DefaultValue == nil {
