@@ -28,7 +28,7 @@ check:
 
 # Makes graph/generated, graph/model/models_gen.go and the frame of graph/schema.resolvers.go from schema.graphqls.
 generate:
-	go run github.com/99designs/gqlgen generate
+	go run ./graph/gen
 
 tidy:
 	go mod tidy

@@ -33,6 +33,9 @@ type Options struct {
 	MaxBody       int64    // largest request body, bytes
 	MaxComplexity int      // largest cost of a request
 	CORSOrigins   []string // origins of other pages whose scripts may call the API; "*" is any
+
+	plain bool                    // tests: gqlgen's executor alone, to compare with
+	seen  graphql.FieldMiddleware // tests: sees what every field resolves to, may be nil
 }
 
 // server is what the handlers share.
@@ -58,11 +61,12 @@ const readyTimeout = 5 * time.Second
 func New(o Options) http.Handler {
 	h := &server{log: o.Log}
 	own, sdl := schema(o.MaxPage)
-	gql := handler.New(generated.NewExecutableSchema(generated.Config{
+	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     own,
 		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
 		Complexity: complexity(o.MaxPage),
-	}))
+	})
+	gql := handler.New(executable)
 	gql.AddTransport(transport{maxBody: o.MaxBody})
 	gql.SetQueryCache(smallQueries{lru.New[*ast.QueryDocument](1000)})
 	gql.SetParserTokenLimit(tokenLimit)
@@ -76,6 +80,12 @@ func New(o Options) http.Handler {
 		return next(loaders.Attach(ctx, o.Threads, o.Messages))
 	})
 	gql.AroundFields(introspectionNulls)
+	if o.seen != nil {
+		gql.AroundFields(o.seen)
+	}
+	if !o.plain {
+		gql.AroundFields(generated.Direct(executable))
+	}
 	gql.AroundResponses(h.logResponse)
 
 	routes := http.NewServeMux()

@@ -1,0 +1,214 @@
+// Package direct is what the generated encoders of graph/generated/direct.go
+// are made of. They write the fields of a resolver's result straight into the
+// answer, by a plan made once for each selection of a request, where gqlgen's
+// executor makes a context, a goroutine or a closure for each value.
+//
+// gqlgen stays in charge: it runs the operation, the root fields and their
+// middleware, and whatever fails. Its field middleware is where we come in
+// ([graph/generated.Direct]): it gets a root resolver's result and hands back
+// the finished JSON. A field whose value cannot be had or written goes through
+// gqlgen's own code for it, so errors, their paths and null propagation are gqlgen's.
+package direct
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// Plan is a selection on one object type, with fragments and directives resolved.
+type Plan struct{ Fields []Field }
+
+// Field is one field of the answer.
+type Field struct {
+	graphql.CollectedField
+	// Number is which field of the type it is; the generated code has the constants.
+	Number int
+	// Key is the JSON before the value: a comma but for the first, and the name.
+	Key string
+	// Plans are of the object types that the value can have, in the order of their names; nil for a scalar.
+	Plans []*Plan
+	// Args are the arguments of a resolver's field, nil until the first object has them.
+	Args map[string]any
+}
+
+// NewPlan returns the plan for what was collected on a type; number and plans
+// are the type's.
+func NewPlan(fields []graphql.CollectedField, typename string, number func(name string) int, plans func(*Field)) *Plan {
+	p := &Plan{Fields: make([]Field, 0, len(fields))}
+	for _, field := range fields {
+		// The one field that can be collected twice under one name: of a union and of its member.
+		if field.Name == "__typename" && slices.ContainsFunc(p.Fields, func(f Field) bool { return f.Alias == field.Alias }) {
+			continue
+		}
+		key := make([]byte, 0, len(field.Alias)+16)
+		if len(p.Fields) > 0 {
+			key = append(key, ',')
+		}
+		key = append(AppendString(key, field.Alias), ':')
+		f := Field{CollectedField: field, Number: Typename}
+		if field.Name == "__typename" {
+			key = AppendString(key, typename)
+		} else {
+			f.Number = number(field.Name)
+			plans(&f)
+		}
+		f.Key = string(key)
+		p.Fields = append(p.Fields, f)
+	}
+	return p
+}
+
+// Typename is the number of __typename, whose value is part of its key.
+const Typename = -1
+
+// Place is where in the answer an encoder is. It becomes a context only when somebody asks.
+type Place struct {
+	Above *Place
+	Made  context.Context // the context, if it is there already
+	// Either the field of an object, or the place in a list.
+	Field  *Field
+	Object string // the type that Field is of
+	Index  int
+}
+
+// Context returns the context of the place, as gqlgen would have made it.
+func (p *Place) Context() context.Context {
+	if p.Made != nil {
+		return p.Made
+	}
+	fc := &graphql.FieldContext{}
+	if p.Field != nil {
+		fc.Object, fc.Field = p.Object, p.Field.CollectedField
+	} else {
+		index := p.Index
+		fc.Index = &index
+	}
+	return graphql.WithFieldContext(p.Above.Context(), fc)
+}
+
+// JSON is a piece of the answer.
+type JSON []byte
+
+// MarshalGQL writes it.
+func (j JSON) MarshalGQL(w io.Writer) { _, _ = w.Write(j) } // gqlgen's writers are buffers
+
+// Written stands for a value that is in the buffer already.
+var Written graphql.Marshaler = written{}
+
+type written struct{}
+
+func (written) MarshalGQL(io.Writer) {}
+
+// Buffer is an answer being written; an io.Writer, for gqlgen's marshalers.
+type Buffer struct{ B []byte }
+
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.B = append(b.B, p...)
+	return len(p), nil
+}
+
+// Marshaled appends what gqlgen has made of a value and reports whether it is not null.
+func (b *Buffer) Marshaled(m graphql.Marshaler) bool {
+	m.MarshalGQL(b)
+	return m != graphql.Null && m != graphql.RequiredNull
+}
+
+const null = "null"
+
+// Null appends null.
+func (b *Buffer) Null() { b.B = append(b.B, null...) }
+
+// String appends a string.
+func (b *Buffer) String(s string) { b.B = AppendString(b.B, s) }
+
+// StringOrNull appends a string or null.
+func (b *Buffer) StringOrNull(s *string) {
+	if s == nil {
+		b.Null()
+		return
+	}
+	b.String(*s)
+}
+
+// Raw appends JSON.
+func (b *Buffer) Raw(text string) { b.B = append(b.B, text...) }
+
+// Int appends an integer.
+func (b *Buffer) Int(i int) { b.B = strconv.AppendInt(b.B, int64(i), 10) }
+
+// Bool appends a boolean.
+func (b *Buffer) Bool(v bool) { b.B = strconv.AppendBool(b.B, v) }
+
+// Float appends a number.
+func (b *Buffer) Float(f float64) {
+	if f == math.Trunc(f) && math.Abs(f) < 1e15 && !(f == 0 && math.Signbit(f)) {
+		b.B = strconv.AppendInt(b.B, int64(f), 10)
+		return
+	}
+	text, err := json.Marshal(f)
+	if err != nil { // not finite, which no stored number is
+		panic(err)
+	}
+	b.B = append(b.B, text...)
+}
+
+// Time appends a moment: UTC with Z, to the microsecond, as graph/model has it.
+func (b *Buffer) Time(t time.Time) {
+	b.B = append(b.B, '"')
+	b.B = t.UTC().AppendFormat(b.B, "2006-01-02T15:04:05.999999Z")
+	b.B = append(b.B, '"')
+}
+
+// TimeOrNull appends a moment or null.
+func (b *Buffer) TimeOrNull(t *time.Time) {
+	if t == nil {
+		b.Null()
+		return
+	}
+	b.Time(*t)
+}
+
+// special are the bytes that a JSON string cannot hold as they are.
+var special = func() (s [256]bool) {
+	for c := range 0x20 {
+		s[c] = true
+	}
+	s['"'], s['\\'] = true, true
+	return s
+}()
+
+const hex = "0123456789ABCDEF"
+
+// AppendString appends s as JSON, as gqlgen's MarshalString writes it.
+func AppendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !special[c] {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\\', '"':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		}
+	}
+	return append(append(b, s[start:]...), '"')
+}

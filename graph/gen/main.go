@@ -1,0 +1,208 @@
+// Command gen makes the generated code: gqlgen's, and beside it the encoders of
+// graph/generated/direct.go, which package graph/direct explains. Run it from the
+// top of the repository: make generate.
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/99designs/gqlgen/api"
+	"github.com/99designs/gqlgen/codegen"
+	"github.com/99designs/gqlgen/codegen/config"
+	"github.com/99designs/gqlgen/codegen/templates"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+func main() {
+	cfg, err := config.LoadConfigFromDefaultLocations()
+	if err == nil {
+		err = api.Generate(cfg, api.AddPlugin(encoders{}))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+//go:embed direct.gotpl
+var direct string
+
+// encoders is the plugin.
+type encoders struct{}
+
+func (encoders) Name() string { return "direct" }
+
+// object is an object type as the template wants it.
+type object struct {
+	*codegen.Object
+	Fields []field
+}
+
+// field is a field of an object.
+type field struct {
+	*codegen.Field
+	Types []string // the object types its value can have, sorted
+	Value string   // the code that appends v
+}
+
+// NeedsPlace reports whether the code of Value has a use for at.
+func (f field) NeedsPlace() bool {
+	return strings.Contains(f.Value, "at.") || strings.Contains(f.Value, "&at")
+}
+
+// GenerateCode is called by gqlgen with all that it knows of the schema.
+func (encoders) GenerateCode(data *codegen.Data) error {
+	var objects []object
+	for _, o := range data.Objects {
+		if o.Root || o.BuiltIn {
+			continue
+		}
+		made := object{Object: o}
+		for _, f := range o.Fields {
+			made.Fields = append(made.Fields, field{Field: f, Types: possible(data, f.TypeReference.Definition), Value: value(data, f)})
+		}
+		objects = append(objects, made)
+	}
+	return templates.Render(templates.Options{
+		PackageName:     data.Config.Exec.Package,
+		Filename:        filepath.Join(filepath.Dir(data.Config.Exec.Filename), "direct.go"),
+		Template:        direct,
+		GeneratedHeader: true,
+		Packages:        data.Config.Packages,
+		Data:            map[string]any{"Objects": objects, "Unions": unions(data), "Results": results(data)},
+	})
+}
+
+// union is a union or an interface.
+type union struct {
+	*codegen.Interface
+	Members []member
+}
+
+// member is a Go type of a union's value, and which of the possible types it is.
+type member struct {
+	codegen.InterfaceImplementor
+	Plan int
+}
+
+func unions(data *codegen.Data) (list []union) {
+	for _, name := range slices.Sorted(maps.Keys(data.Interfaces)) {
+		u := union{Interface: data.Interfaces[name]}
+		if u.BuiltIn {
+			continue
+		}
+		types := possible(data, u.Definition)
+		for _, i := range u.Implementors {
+			u.Members = append(u.Members, member{i, slices.Index(types, i.Name)})
+		}
+		list = append(list, u)
+	}
+	return list
+}
+
+// possible returns the object types of a definition, none of a scalar.
+func possible(data *codegen.Data, d *ast.Definition) (names []string) {
+	if d.Kind != ast.Object && d.Kind != ast.Union && d.Kind != ast.Interface {
+		return nil
+	}
+	for _, p := range data.Schema.GetPossibleTypes(d) {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// result is what root fields return.
+type result struct {
+	*config.TypeReference
+	Types []string
+	Value string
+}
+
+// results returns the Go types that root fields return objects in.
+func results(data *codegen.Data) (list []result) {
+	seen := map[string]bool{}
+	for _, root := range []*codegen.Object{data.QueryRoot, data.MutationRoot} {
+		for _, f := range root.Fields {
+			ref := f.TypeReference
+			if ref.Definition.BuiltIn || len(possible(data, ref.Definition)) == 0 || seen[ref.GO.String()] {
+				continue
+			}
+			seen[ref.GO.String()] = true
+			list = append(list, result{ref, possible(data, ref.Definition), value(data, f)})
+		}
+	}
+	return list
+}
+
+// value returns the code that appends v, a value of the field, to d and sets ok
+// to false when there must be one and is none.
+func value(data *codegen.Data, f *codegen.Field) string {
+	ref := f.TypeReference
+	goType := ref.GO.String()
+	marshaler := ""
+	if ref.Marshaler != nil {
+		marshaler = ref.Marshaler.Name()
+	}
+	theirs := fmt.Sprintf("d.Marshaled(d.%s(at.Context(), f.Selections, v))", ref.MarshalFunc())
+	if ref.GQL.NonNull {
+		theirs = "ok = " + theirs + " && ok"
+	}
+	simple := func(method string) string { return "d." + method + "(v)" }
+	switch {
+	case ref.GQL.Elem == nil && ref.HasEnumValues() && ref.GQL.NonNull && !strings.HasPrefix(goType, "*"):
+		return fmt.Sprintf("d.String(%s[v])", ref.EnumMarshalVar(false))
+	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "string":
+		return simple("String")
+	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "*string" && !ref.GQL.NonNull:
+		return simple("StringOrNull")
+	case ref.GQL.Elem == nil && marshaler == "MarshalInt" && goType == "int":
+		return simple("Int")
+	case ref.GQL.Elem == nil && marshaler == "MarshalFloat" && goType == "float64":
+		return simple("Float")
+	case ref.GQL.Elem == nil && marshaler == "MarshalBoolean" && goType == "bool":
+		return simple("Bool")
+	case ref.GQL.Elem == nil && marshaler == "MarshalDateTime" && goType == "time.Time":
+		return simple("Time")
+	case ref.GQL.Elem == nil && marshaler == "MarshalDateTime" && goType == "*time.Time" && !ref.GQL.NonNull:
+		return simple("TimeOrNull")
+	case ref.GQL.Elem == nil && marshaler == "MarshalStoredObject":
+		return fmt.Sprintf("if v != \"\" {\nd.Raw(string(v))\n} else {\n%s\n}", theirs)
+	case len(possible(data, ref.Definition)) > 0:
+		return list(data, ref, theirs)
+	}
+	return theirs
+}
+
+// list returns the code for a value of objects, which may be a list of them.
+func list(data *codegen.Data, ref *config.TypeReference, theirs string) string {
+	one := func(ref *config.TypeReference, v, at string) string {
+		call := fmt.Sprintf("d.encode%s(%s, f.Plans, %s)", ref.Definition.Name, at, v)
+		if ref.Definition.Kind == ast.Object {
+			if !ref.IsPtr() {
+				v = "&" + v
+			}
+			call = fmt.Sprintf("d.encode%s(%s, f.Plans[0], %s)", ref.Definition.Name, at, v)
+		}
+		return call
+	}
+	nilable := ref.IsNilable()
+	switch {
+	case ref.GQL.Elem == nil && nilable && !ref.GQL.NonNull:
+		return fmt.Sprintf("if v == nil {\nd.Null()\n} else if mark := len(d.B); !%s {\nd.B = append(d.B[:mark], \"null\"...)\n}", one(ref, "v", "&at"))
+	case ref.GQL.Elem == nil && nilable:
+		return fmt.Sprintf("if v == nil {\n%s\n} else {\nok = %s && ok\n}", theirs, one(ref, "v", "&at"))
+	case ref.GQL.Elem == nil && ref.GQL.NonNull:
+		return fmt.Sprintf("ok = %s && ok", one(ref, "v", "&at"))
+	case ref.GQL.Elem != nil && ref.GQL.NonNull && ref.GQL.Elem.NonNull && ref.GQL.Elem.Elem == nil:
+		return fmt.Sprintf("d.B = append(d.B, '[')\nfor i := range v {\nif i > 0 {\nd.B = append(d.B, ',')\n}\nitem := direct.Place{Above: &at, Index: i}\nok = %s && ok\n}\nd.B = append(d.B, ']')",
+			one(ref.Elem(), "v[i]", "&item"))
+	}
+	return theirs
+}
