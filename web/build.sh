@@ -15,5 +15,6 @@ if ! command -v npm >/dev/null || ! node node-fits.cjs; then
 fi
 echo "building the playground into web/dist" >&2
 npm ci --no-audit --no-fund --loglevel error
-npm run build --silent
-touch "$built" # newer than what npm wrote
+npm run build --silent -- --outDir dist/next --emptyOutDir
+rm -rf dist/app # whole or not at all
+mv dist/next dist/app

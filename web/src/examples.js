@@ -14,7 +14,7 @@ const members = (object, count) => Object.fromEntries(Object.entries(object ?? {
 async function survey() {
   let threads;
   try {
-    ({ threads } = await query(`query Examples { threads(limit: 50) { id attributes source messageCount tools: messageCount(roles: [TOOL]) } }`));
+    ({ threads } = await query(`query Examples { threads(limit: 20) { id attributes source messageCount tools: messageCount(roles: [TOOL]) } }`));
   } catch {
     return sample; // whatever is wrong, running an example will tell
   }
