@@ -218,7 +218,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		storableJSON(&rows[i].Attributes)
 		storableJSON(&rows[i].Source)
 	}
-	threads, err := threadsOf(rows)
+	threads, err := threadsOf(s.db.dialect, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 			storableJSON(c)
 		}
 	}
-	messages, err := messagesOf(rows)
+	messages, err := messagesOf(s.db.dialect, rows)
 	if err != nil {
 		return err
 	}

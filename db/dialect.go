@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -25,6 +26,8 @@ type dialect struct {
 	words    *strings.Replacer
 	// snapshot begins a transaction in which all reads see one state.
 	snapshot string
+	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
+	validJSON bool
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.
@@ -54,4 +57,12 @@ const (
 // query returns text in the words and placeholders of the dialect.
 func (d *dialect) query(text string) string {
 	return sqlx.Rebind(d.bindType, d.words.Replace(text))
+}
+
+// checkObject reports whether stored JSON can be part of an answer as an object; "" is none.
+func (d *dialect) checkObject(j JSON) error {
+	if j == "" || d.validJSON && j[0] == '{' && utf8.ValidString(string(j)) {
+		return nil
+	}
+	return j.object()
 }

@@ -27,6 +27,7 @@ var postgres = dialect{
 		"{lock}", "FOR UPDATE",
 		"{by role}", "", // its statistics tell it
 	),
+	validJSON:  true,
 	snapshot:   "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
@@ -46,7 +47,7 @@ var postgres = dialect{
 			}
 			c = append(c, connector)
 		}
-		return opened{writer: c}, nil
+		return opened{writer: prepared{c}}, nil
 	},
 	classify: func(err error) problem {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
@@ -64,6 +65,9 @@ var postgres = dialect{
 				"57P03": // starting up
 				return unavailable
 			case "57P01", "57P02", "57P05": // going down, idle for too long
+				return lost
+			}
+			if staleStatement(e) {
 				return lost
 			}
 			switch e.Code.Class() {

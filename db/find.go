@@ -132,6 +132,8 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	if len(present) == 0 && len(absent) == 0 {
 		return r.List(ctx, limit, offset)
 	}
+	columns := columnsOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
+	selected := threadTable.list(columns)
 	var q strings.Builder
 	var args []any
 	add := func(text string, more ...any) {
@@ -145,10 +147,10 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		}
 	}
 	if len(present) == 0 {
-		add(`SELECT ` + threadColumns + ` FROM threads t WHERE 1 = 1`)
+		add(`SELECT ` + selected + ` FROM threads t WHERE 1 = 1`)
 		lacks()
 		add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
-		return r.list(ctx, q.String(), args...)
+		return r.list(ctx, columns, q.String(), args...)
 	}
 	rows := make([][]string, len(present))
 	for i, p := range present {
@@ -172,8 +174,8 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
 			) AS u ORDER BY u.n, u.key LIMIT 1
 		)
-		SELECT `+threadColumns+` FROM (SELECT * FROM (
-			SELECT `+threadColumns+` FROM driver d
+		SELECT `+selected+` FROM (SELECT * FROM (
+			SELECT `+selected+` FROM driver d
 			CROSS JOIN thread_properties p
 			CROSS JOIN threads t
 			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, bind(rows), veryRare, veryRare, rare, veryRare, rare)
@@ -183,11 +185,11 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
 		UNION ALL SELECT * FROM (
-			SELECT `+threadColumns+` FROM threads t
+			SELECT `+selected+` FROM threads t
 			WHERE (SELECT n FROM driver) >= ?
 			AND `+matches, limit, offset, rare)
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS many
 		) AS t `+newestFirst, limit, offset)
-	return r.list(ctx, q.String(), args...)
+	return r.list(ctx, columns, q.String(), args...)
 }

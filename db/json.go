@@ -381,10 +381,3 @@ func (j JSON) object() error {
 	}
 	return nil
 }
-
-func (j JSON) objectOrNone() error {
-	if j == "" {
-		return nil
-	}
-	return j.object()
-}

@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"math"
 	"slices"
@@ -15,10 +16,7 @@ type Messages struct{ db *DB }
 // Messages returns the repository of messages.
 func (db *DB) Messages() *Messages { return &Messages{db} }
 
-const messageColumns = `m.id, m.thread_id, m.sequence, m.position, m.role, m.content, m.parts, m.name, m.tool_call_id,
-	m.tool_calls, m.attributes, m."timestamp", m.source, m.attachments, m.metrics`
-
-// messageRow is a row of messageColumns.
+// messageRow is a row of messages.
 type messageRow struct {
 	ID          string     `db:"id"`
 	ThreadID    string     `db:"thread_id"`
@@ -37,7 +35,26 @@ type messageRow struct {
 	Metrics     columnJSON `db:"metrics"`
 }
 
-func (r *messageRow) message() (*Message, error) {
+// messageTable are the columns of messages m.
+var messageTable = table[messageRow]{alias: "m", columns: []column[messageRow]{
+	{0, "id", func(r *messageRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{0, "thread_id", func(r *messageRow, v driver.Value) error { return scanText(&r.ThreadID, v) }},
+	{0, "sequence", func(r *messageRow, v driver.Value) error { return r.Sequence.Scan(v) }},
+	{0, "position", func(r *messageRow, v driver.Value) error { return r.Position.Scan(v) }},
+	{0, "role", func(r *messageRow, v driver.Value) error { return scanText(&r.Role, v) }},
+	{MessageContent, "content", func(r *messageRow, v driver.Value) error { return scanNull(&r.Content, v) }},
+	{MessageParts, "parts", func(r *messageRow, v driver.Value) error { return r.Parts.Scan(v) }},
+	{MessageName, "name", func(r *messageRow, v driver.Value) error { return scanNull(&r.Name, v) }},
+	{MessageToolCallID, "tool_call_id", func(r *messageRow, v driver.Value) error { return scanNull(&r.ToolCallID, v) }},
+	{MessageToolCalls, "tool_calls", func(r *messageRow, v driver.Value) error { return r.ToolCalls.Scan(v) }},
+	{MessageAttributes, "attributes", func(r *messageRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{MessageTimestamp, `"timestamp"`, func(r *messageRow, v driver.Value) error { return r.Timestamp.Scan(v) }},
+	{MessageSource, "source", func(r *messageRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{MessageAttachments, "attachments", func(r *messageRow, v driver.Value) error { return r.Attachments.Scan(v) }},
+	{MessageMetrics, "metrics", func(r *messageRow, v driver.Value) error { return r.Metrics.Scan(v) }},
+}}
+
+func (r *messageRow) message(d *dialect) (*Message, error) {
 	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
 		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
 		position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
@@ -47,14 +64,22 @@ func (r *messageRow) message() (*Message, error) {
 	if m.Attributes == "" {
 		m.Attributes = EmptyObject
 	}
-	for _, c := range []struct {
-		column string
-		err    error
-	}{{"sequence", r.Sequence.err}, {"position", r.Position.err}, {"text", checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID)},
-		{"attributes", m.Attributes.object()}, {"source", m.Source.objectOrNone()}, {"timestamp", r.Timestamp.err}} {
-		if c.err != nil {
-			return nil, m.broken(c.column, c.err)
-		}
+	switch {
+	case r.Sequence.err != nil:
+		return nil, m.broken("sequence", r.Sequence.err)
+	case r.Position.err != nil:
+		return nil, m.broken("position", r.Position.err)
+	case r.Timestamp.err != nil:
+		return nil, m.broken("timestamp", r.Timestamp.err)
+	}
+	if err := checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID); err != nil {
+		return nil, m.broken("text", err)
+	}
+	if err := d.checkObject(m.Attributes); err != nil {
+		return nil, m.broken("attributes", err)
+	}
+	if err := d.checkObject(m.Source); err != nil {
+		return nil, m.broken("source", err)
 	}
 	return m, nil
 }
@@ -98,24 +123,25 @@ func valuesOf(s session, messages []*Message) [][]any {
 	return values
 }
 
-// messagesWhere reads the messages that a condition on m selects.
+// messagesWhere reads the messages that a condition on m selects, whole.
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	return messagesFrom(ctx, s, `SELECT `+messageColumns+` FROM messages m WHERE `+condition, args...)
+	return messagesFrom(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args...)
 }
 
-func messagesFrom(ctx context.Context, s session, query string, args ...any) ([]*Message, error) {
-	var rows []messageRow
-	if err := s.rows(ctx, &rows, query, args...); err != nil {
-		return nil, err
-	}
-	return messagesOf(rows)
+func messagesFrom(ctx context.Context, s session, columns Columns, query string, args ...any) (messages []*Message, err error) {
+	err = messageTable.read(ctx, s, columns, query, args, func(r *messageRow) error {
+		m, err := r.message(s.db.dialect)
+		messages = append(messages, m)
+		return err
+	})
+	return messages, err
 }
 
-func messagesOf(rows []messageRow) ([]*Message, error) {
+func messagesOf(d *dialect, rows []messageRow) ([]*Message, error) {
 	messages := make([]*Message, len(rows))
 	for i := range rows {
 		var err error
-		if messages[i], err = rows[i].message(); err != nil {
+		if messages[i], err = rows[i].message(d); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +154,8 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 		return nil, nil
 	}
 	err = r.db.read(ctx, func(s session) error {
-		messages, err := messagesWhere(ctx, s, `m.id = ?`, id)
+		columns := columnsOf(ctx).messages
+		messages, err := messagesFrom(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.id = ?`, id)
 		if len(messages) > 0 {
 			found = messages[0]
 		}
@@ -210,15 +237,15 @@ func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Wind
 		return nil, nil
 	}
 	err = r.db.read(ctx, func(s session) error {
-		found, err = windows(ctx, s, known, w)
+		found, err = windows(ctx, s, known, w, columnsOf(ctx).messages)
 		return err
 	})
 	return found, err
 }
 
-func windows(ctx context.Context, s session, threadIDs []string, w Window) (map[string][]*Message, error) {
-	query, args := w.query(threadIDs)
-	messages, err := messagesFrom(ctx, s, query, args...)
+func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
+	query, args := w.query(threadIDs, columns)
+	messages, err := messagesFrom(ctx, s, columns, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +269,7 @@ func (m *Message) compare(other *Message) int {
 // the start or the end; with roles, one such walk for each role. It asks for no
 // order: the rows come in that of the index as a rule, and a sort of them all in
 // the database would cost more than looking whether they do.
-func (w Window) query(threadIDs []string) (string, []any) {
+func (w Window) query(threadIDs []string, columns Columns) (string, []any) {
 	var q strings.Builder
 	args := []any{bind(threadIDs)}
 	add := func(text string, more ...any) {
@@ -259,7 +286,7 @@ func (w Window) query(threadIDs []string) (string, []any) {
 			}
 		}
 	}
-	add(`SELECT ` + messageColumns + ` FROM {list} AS k CROSS JOIN messages m` + index + ` WHERE m.thread_id = k.value`)
+	add(`SELECT ` + messageTable.list(columns) + ` FROM {list} AS k CROSS JOIN messages m` + index + ` WHERE m.thread_id = k.value`)
 	if wanted != nil {
 		add(` AND m.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
 		for _, r := range wanted {

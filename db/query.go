@@ -13,11 +13,12 @@ import (
 )
 
 // session runs statements on one connection, inside a transaction or outside.
-// All queries of the package go through its three methods, which put them in
+// All queries of the package go through its methods, which put them in
 // the dialect's words and echo them.
 type session struct {
-	db *DB
-	on interface {
+	db   *DB
+	conn *sqlx.Conn
+	on   interface {
 		SelectContext(ctx context.Context, dest any, query string, args ...any) error
 		GetContext(ctx context.Context, dest any, query string, args ...any) error
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -76,7 +77,7 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.again(fn(session{db, conn})); err != nil {
+		if err := db.again(fn(session{db, conn, conn})); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -115,7 +116,7 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	if err != nil {
 		return db.again(err)
 	}
-	if err := fn(session{db, tx}); err != nil {
+	if err := fn(session{db, conn, tx}); err != nil {
 		_, undone := session{db: db}.prepare("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 )
 
@@ -10,8 +11,6 @@ type Threads struct{ db *DB }
 
 // Threads returns the repository of threads.
 func (db *DB) Threads() *Threads { return &Threads{db} }
-
-const threadColumns = `t.id, t.title, t.attributes, t.source, t.created_at, t.updated_at`
 
 // newestFirst is the order of every list of threads. It is total.
 const newestFirst = `ORDER BY t.updated_at DESC, t.id DESC`
@@ -26,7 +25,17 @@ type threadRow struct {
 	UpdatedAt  columnTime `db:"updated_at"`
 }
 
-func (r *threadRow) thread() (*Thread, error) {
+// threadTable are the columns of threads t.
+var threadTable = table[threadRow]{alias: "t", columns: []column[threadRow]{
+	{0, "id", func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{ThreadTitle, "title", func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
+	{ThreadAttributes, "attributes", func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{ThreadSource, "source", func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{ThreadCreatedAt, "created_at", func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
+	{ThreadUpdatedAt, "updated_at", func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
+}}
+
+func (r *threadRow) thread(d *dialect) (*Thread, error) {
 	t := &Thread{ID: r.ID, Title: r.Title, Attributes: JSON(r.Attributes), Source: JSON(r.Source),
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
 	if t.Attributes == "" {
@@ -35,7 +44,7 @@ func (r *threadRow) thread() (*Thread, error) {
 	for _, c := range []struct {
 		column string
 		err    error
-	}{{"title", checkUTF8(&t.ID, t.Title)}, {"attributes", t.Attributes.object()}, {"source", t.Source.objectOrNone()}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
+	}{{"title", checkUTF8(&t.ID, t.Title)}, {"attributes", d.checkObject(t.Attributes)}, {"source", d.checkObject(t.Source)}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
 		if c.err != nil {
 			return nil, fmt.Errorf("thread %q: stored %s: %v", t.ID, c.column, c.err)
 		}
@@ -43,11 +52,11 @@ func (r *threadRow) thread() (*Thread, error) {
 	return t, nil
 }
 
-func threadsOf(rows []threadRow) ([]*Thread, error) {
+func threadsOf(d *dialect, rows []threadRow) ([]*Thread, error) {
 	threads := make([]*Thread, len(rows))
 	for i := range rows {
 		var err error
-		if threads[i], err = rows[i].thread(); err != nil {
+		if threads[i], err = rows[i].thread(d); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +69,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 	if len(known) == 0 {
 		return nil, nil
 	}
-	threads, err := r.list(ctx, `SELECT `+threadColumns+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(known))
+	columns := columnsOf(ctx).threads
+	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(known))
 	if err != nil {
 		return nil, err
 	}
@@ -73,17 +83,18 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
-	return r.list(ctx, `SELECT `+threadColumns+` FROM threads t `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
+	columns := columnsOf(ctx).threads
+	return r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 }
 
-func (r *Threads) list(ctx context.Context, query string, args ...any) (threads []*Thread, err error) {
+func (r *Threads) list(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
 	err = r.db.read(ctx, func(s session) error {
-		var rows []threadRow
-		if err := s.rows(ctx, &rows, query, args...); err != nil {
+		threads = nil // of an attempt before
+		return threadTable.read(ctx, s, columns, query, args, func(row *threadRow) error {
+			t, err := row.thread(s.db.dialect)
+			threads = append(threads, t)
 			return err
-		}
-		threads, err = threadsOf(rows)
-		return err
+		})
 	})
 	return threads, err
 }
@@ -112,10 +123,10 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 	err := r.db.snapshot(ctx, func(s session) error {
 		for first, after := true, ""; ; first = false {
 			var rows []threadRow
-			if err := s.rows(ctx, &rows, `SELECT `+threadColumns+` FROM threads t WHERE ? OR t.id > ? ORDER BY t.id LIMIT ?`, first, after, walkPage); err != nil {
+			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t WHERE ? OR t.id > ? ORDER BY t.id LIMIT ?`, first, after, walkPage); err != nil {
 				return err
 			}
-			threads, err := threadsOf(rows)
+			threads, err := threadsOf(s.db.dialect, rows)
 			if err != nil || len(threads) == 0 {
 				return err
 			}
@@ -123,7 +134,7 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 			for i, t := range threads {
 				ids[i] = t.ID
 			}
-			messages, err := windows(ctx, s, ids, NewWindow(nil, nil, nil, nil, nil))
+			messages, err := windows(ctx, s, ids, NewWindow(nil, nil, nil, nil, nil), AllColumns)
 			if err != nil {
 				return err
 			}

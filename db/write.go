@@ -16,7 +16,7 @@ type lockedThread struct {
 // nil when there is none.
 func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
 	var row lockedThread
-	found, err := s.row(ctx, &row, `SELECT `+threadColumns+`, `+countColumns+` FROM threads t WHERE t.id = ? {lock}`, id)
+	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+countColumns+` FROM threads t WHERE t.id = ? {lock}`, id)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		if row == nil {
 			return unknown
 		}
-		if thread, err = row.thread(); err != nil {
+		if thread, err = row.thread(s.db.dialect); err != nil {
 			return err
 		}
 		known, err := messagesByID(ctx, s, givenIDs(patches))
@@ -196,7 +196,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 		if err != nil {
 			return err
 		}
-		stored, err := row.thread()
+		stored, err := row.thread(s.db.dialect)
 		if err != nil {
 			return err
 		}

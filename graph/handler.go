@@ -77,7 +77,7 @@ func New(o Options) http.Handler {
 	gql.Use(&costLimit{limit: o.MaxComplexity})
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-		return next(loaders.Attach(ctx, o.Threads, o.Messages))
+		return next(loaders.Attach(onlyAsked(ctx), o.Threads, o.Messages))
 	})
 	gql.AroundFields(introspectionNulls)
 	if o.seen != nil {
