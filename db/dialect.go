@@ -28,6 +28,8 @@ type dialect struct {
 	snapshot string
 	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
 	validJSON bool
+	// writableCTE: one statement can change two tables.
+	writableCTE bool
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.

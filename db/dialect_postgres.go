@@ -27,9 +27,10 @@ var postgres = dialect{
 		"{lock}", "FOR UPDATE",
 		"{by role}", "", // its statistics tell it
 	),
-	validJSON:  true,
-	snapshot:   "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	validJSON:   true,
+	writableCTE: true,
+	snapshot:    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
 		o.Postgres = maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.

@@ -26,7 +26,7 @@ var sqlite3 = dialect{
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
-	formatTime: func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") },
+	formatTime: func(t time.Time) string { return t.Format(sqliteTime) },
 	open: func(o Options) (opened, error) {
 		if o.Path == Memory {
 			return opened{writer: sqliteConnector(":memory:?" + pragmas("memory").Encode()), single: true, memory: true}, nil

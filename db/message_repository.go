@@ -55,33 +55,39 @@ var messageTable = table[messageRow]{alias: "m", columns: []column[messageRow]{
 }}
 
 func (r *messageRow) message(d *dialect) (*Message, error) {
-	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
+	m := new(Message)
+	return m, r.into(m, d)
+}
+
+// into makes m what the row says.
+func (r *messageRow) into(m *Message, d *dialect) error {
+	*m = Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
 		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
 		position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
 	if !m.Role.valid() {
-		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
+		return m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
 	}
 	if m.Attributes == "" {
 		m.Attributes = EmptyObject
 	}
 	switch {
 	case r.Sequence.err != nil:
-		return nil, m.broken("sequence", r.Sequence.err)
+		return m.broken("sequence", r.Sequence.err)
 	case r.Position.err != nil:
-		return nil, m.broken("position", r.Position.err)
+		return m.broken("position", r.Position.err)
 	case r.Timestamp.err != nil:
-		return nil, m.broken("timestamp", r.Timestamp.err)
+		return m.broken("timestamp", r.Timestamp.err)
 	}
 	if err := checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID); err != nil {
-		return nil, m.broken("text", err)
+		return m.broken("text", err)
 	}
 	if err := d.checkObject(m.Attributes); err != nil {
-		return nil, m.broken("attributes", err)
+		return m.broken("attributes", err)
 	}
 	if err := d.checkObject(m.Source); err != nil {
-		return nil, m.broken("source", err)
+		return m.broken("source", err)
 	}
-	return m, nil
+	return nil
 }
 
 // values returns the message as the statements of insertMessages and updateMessages take it.
@@ -129,10 +135,15 @@ func messagesWhere(ctx context.Context, s session, condition string, args ...any
 }
 
 func messagesFrom(ctx context.Context, s session, columns Columns, query string, args ...any) (messages []*Message, err error) {
+	var block []Message // room for the next ones: one piece of memory for many
 	err = messageTable.read(ctx, s, columns, query, args, func(r *messageRow) error {
-		m, err := r.message(s.db.dialect)
+		if len(block) == 0 {
+			block = make([]Message, 16)
+		}
+		m := &block[0]
+		block = block[1:]
 		messages = append(messages, m)
-		return err
+		return r.into(m, s.db.dialect)
 	})
 	return messages, err
 }

@@ -176,9 +176,14 @@ const (
 // retry runs op until it ends in something else than a lost race, for at most
 // the pool timeout, and returns its error as one of ours.
 func (db *DB) retry(ctx context.Context, op func() error) error {
+	err := op()
+	if err == nil || ended(ctx) || db.classify(err) != retryable {
+		return db.explain(ctx, err)
+	}
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	time.Sleep(waits.NextBackOff()) // milliseconds
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		err := op()
 		if err != nil && (ended(ctx) || db.classify(err) != retryable) {
 			err = backoff.Permanent(err)

@@ -138,14 +138,15 @@ func (t *table[Row]) these(wanted Columns) (list []column[Row]) {
 // each, which fn must not keep.
 func (t *table[Row]) read(ctx context.Context, s session, wanted Columns, query string, args []any, fn func(*Row) error) error {
 	columns := t.these(wanted)
+	row := new(Row)
 	return s.each(ctx, query, args, func(values []driver.Value) error {
-		var row Row
+		*row = *new(Row)
 		for i, c := range columns {
-			if err := c.set(&row, values[i]); err != nil {
+			if err := c.set(row, values[i]); err != nil {
 				return fmt.Errorf("column %s: %w", c.name, err)
 			}
 		}
-		return fn(&row)
+		return fn(row)
 	})
 }
 

@@ -2,7 +2,9 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -62,6 +64,20 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	if !knownID(threadID) {
 		return nil, nil, unknown
 	}
+	if len(fresh) == 1 && r.db.dialect.writableCTE {
+		message, thread, err := r.addOne(ctx, *fresh[0])
+		switch {
+		case err == nil && message == nil:
+			return nil, nil, unknown
+		case err == nil:
+			return []*Message{message}, thread, nil
+		case r.db.dialect.classify(err) != duplicate:
+			return nil, nil, err
+		}
+		// The id is taken. Perhaps by ourselves, in an attempt whose answer was lost: then the message is there as we meant it.
+		patches = slices.Clone(patches)
+		patches[0].ID = &fresh[0].ID
+	}
 	var stored []*Message
 	var thread *Thread
 	err := r.db.write(ctx, func(s session) error {
@@ -111,6 +127,63 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		return nil, nil, err
 	}
 	return stored, thread, nil
+}
+
+// addOne appends a message in one statement: it takes the next place from the
+// thread's row, which it locks, and puts the message there. The message is nil
+// when there is no such thread. The thread is nil when its row cannot be read,
+// which is for those to find out who ask for it.
+func (r *Messages) addOne(ctx context.Context, m Message) (message *Message, thread *Thread, err error) {
+	place, sequence, position := `t.last_sequence`, `t.last_sequence`, `0`
+	if m.Role == RoleSystem {
+		place, sequence, position = `t.system_count`, `0`, `t.system_count`
+	}
+	grow := `last_sequence = t.last_sequence + 1, ` + string(m.Role) + `_count = t.` + string(m.Role) + `_count + 1`
+	if m.Role == RoleSystem {
+		grow = `system_count = t.system_count + 1`
+	}
+	columns := columnsOf(ctx).threads
+	values := m.values(r.db.dialect) // id, sequence, position, role, and so on
+	args := append([]any{r.db.dialect.formatTime(r.db.Now()), m.ThreadID, values[0]}, values[3:]...)
+	query := `WITH t AS (
+			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})), ` + grow + ` WHERE t.id = ? RETURNING t.*
+		), m AS (
+			INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
+				tool_calls, attributes, "timestamp", source, attachments, metrics)
+			SELECT CAST(? AS text), t.id, ` + sequence + `, ` + position + `, CAST(? AS text), CAST(? AS text), CAST(? AS {json}), CAST(? AS text), CAST(? AS text),
+				CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {json})
+			FROM t
+		)
+		SELECT ` + threadTable.list(columns) + `, ` + place + ` FROM t`
+	fields := threadTable.these(columns)
+	err = r.db.retry(ctx, func() error {
+		message, thread = nil, nil
+		conn, err := r.db.take(ctx, r.db.writer)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return r.db.again(session{r.db, conn, conn}.each(ctx, query, args, func(v []driver.Value) error {
+			var n columnInt
+			if _ = n.Scan(v[len(fields)]); n.err != nil {
+				return n.err
+			}
+			stored := m
+			stored.place(n.int)
+			message = &stored
+			var row threadRow
+			for i, f := range fields {
+				if f.set(&row, v[i]) != nil {
+					return nil
+				}
+			}
+			if read, err := row.thread(r.db.dialect); err == nil {
+				thread = read
+			}
+			return nil
+		}))
+	})
+	return message, thread, err
 }
 
 // retried returns nil if p says the same as the stored message, which has its id.

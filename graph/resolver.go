@@ -73,6 +73,8 @@ func (r *Resolver) add(ctx context.Context, threadID string, patches []db.Messag
 	if err != nil {
 		return nil, err
 	}
-	set.Announce(thread)
+	if thread != nil {
+		set.Announce(thread)
+	}
 	return messages, nil
 }

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -246,9 +247,9 @@ func write(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil { // the client has left
 		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": Timeout}}}}
 	}
-	var buf bytes.Buffer
+	var before, after bytes.Buffer // the data
 	separator := "{"
-	member := func(name string, v any) {
+	member := func(buf *bytes.Buffer, name string, v any) {
 		text, err := json.Marshal(v)
 		if err != nil { // extensions hold strings, numbers and lists of these
 			panic(err)
@@ -258,17 +259,19 @@ func write(w http.ResponseWriter, status int, response *graphql.Response) {
 		separator = ","
 	}
 	if len(response.Errors) > 0 {
-		member("errors", response.Errors)
+		member(&before, "errors", response.Errors)
 	}
 	if len(response.Data) > 0 {
-		buf.WriteString(separator + `"data":`)
-		buf.Write(response.Data)
+		before.WriteString(separator + `"data":`)
 		separator = ","
 	}
 	if len(response.Extensions) > 0 {
-		member("extensions", response.Extensions)
+		member(&after, "extensions", response.Extensions)
 	}
-	buf.WriteString("}")
+	after.WriteString("}")
+	w.Header().Set("Content-Length", strconv.Itoa(before.Len()+len(response.Data)+after.Len()))
 	w.WriteHeader(status)
-	_, _ = buf.WriteTo(w) // the client may be gone
+	for _, part := range [][]byte{before.Bytes(), response.Data, after.Bytes()} {
+		_, _ = w.Write(part) // the client may be gone
+	}
 }

@@ -214,7 +214,11 @@ func testAddMany(t *testing.T, driver db.Driver) {
 		}
 		counts = append(counts, len(seen.Take()))
 	}
-	diff(t, "statements for 1, 100 and 5000 messages", counts, []int{4, 4, 4})
+	one := 4
+	if driver == db.PostgreSQL { // there, a message alone takes a single statement
+		one = 1
+	}
+	diff(t, "statements for 1, 100 and 5000 messages", counts, []int{one, 4, 4})
 }
 
 // testInvalid breaks every rule that the database package checks itself.

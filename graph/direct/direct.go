@@ -17,6 +17,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -93,11 +94,28 @@ func (p *Place) Context() context.Context {
 	return graphql.WithFieldContext(p.Above.Context(), fc)
 }
 
-// JSON is a piece of the answer.
-type JSON []byte
+// JSON is a finished piece of the answer, to be written once.
+type JSON struct{ buffer *Buffer }
 
 // MarshalGQL writes it.
-func (j JSON) MarshalGQL(w io.Writer) { _, _ = w.Write(j) } // gqlgen's writers are buffers
+func (j JSON) MarshalGQL(w io.Writer) {
+	_, _ = w.Write(j.buffer.B) // gqlgen's writers are buffers
+	if cap(j.buffer.B) <= maxKept {
+		j.buffer.B = j.buffer.B[:0]
+		buffers.Put(j.buffer)
+	}
+}
+
+// maxKept is the largest buffer, in bytes, that waits for the next answer.
+const maxKept = 1 << 20
+
+var buffers = sync.Pool{New: func() any { return new(Buffer) }}
+
+// NewBuffer returns an empty buffer, which JSON gives back when it has been written.
+func NewBuffer() *Buffer { return buffers.Get().(*Buffer) }
+
+// JSON returns what is in the buffer as the answer; nothing may be added any more.
+func (b *Buffer) JSON() JSON { return JSON{b} }
 
 // Written stands for a value that is in the buffer already.
 var Written graphql.Marshaler = written{}

@@ -38,7 +38,7 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			if !ok {
 				return graphql.Null, nil
 			}
-			return direct.JSON(d.B), nil
+			return d.JSON(), nil
 		case []*db.Thread:
 			d := newEncoder(ctx, e)
 			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planThread(fc.Field.Selections)}}
@@ -55,7 +55,7 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			if !ok {
 				return graphql.Null, nil
 			}
-			return direct.JSON(d.B), nil
+			return d.JSON(), nil
 		case []*db.Message:
 			d := newEncoder(ctx, e)
 			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planMessage(fc.Field.Selections)}}
@@ -72,7 +72,7 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			if !ok {
 				return graphql.Null, nil
 			}
-			return direct.JSON(d.B), nil
+			return d.JSON(), nil
 		case *db.Message:
 			if v == nil {
 				return result, nil
@@ -88,7 +88,7 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			if !ok {
 				return graphql.Null, nil
 			}
-			return direct.JSON(d.B), nil
+			return d.JSON(), nil
 		}
 		return result, nil
 	}
@@ -96,12 +96,12 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 
 // encoder writes one root field.
 type encoder struct {
-	direct.Buffer
+	*direct.Buffer
 	executionContext
 }
 
 func newEncoder(ctx context.Context, e *executableSchema) *encoder {
-	return &encoder{executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
+	return &encoder{Buffer: direct.NewBuffer(), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
 }
 
 func (d *encoder) planAttachment(sel ast.SelectionSet) *direct.Plan {

@@ -181,6 +181,7 @@ func filled[V any](ctx context.Context, keys []string, read func(context.Context
 	}
 	l := dataloader.NewBatchedLoader(batch,
 		dataloader.WithBatchCapacity[string, V](len(keys)),
+		dataloader.WithInputCapacity[string, V](len(keys)), // else it makes room for a thousand
 		// Never waited for, since the batch fills at once; if that were wrong, requests would visibly hang.
 		dataloader.WithWait[string, V](time.Minute))
 	for _, k := range keys {
