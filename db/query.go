@@ -18,6 +18,7 @@ import (
 type session struct {
 	db   *DB
 	conn *sqlx.Conn
+	inTx bool
 	on   interface {
 		SelectContext(ctx context.Context, dest any, query string, args ...any) error
 		GetContext(ctx context.Context, dest any, query string, args ...any) error
@@ -77,7 +78,7 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.again(fn(session{db, conn, conn})); err != nil {
+		if err := db.again(fn(session{db: db, conn: conn, on: conn})); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -116,7 +117,7 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	if err != nil {
 		return db.again(err)
 	}
-	if err := fn(session{db, conn, tx}); err != nil {
+	if err := fn(session{db: db, conn: conn, inTx: true, on: tx}); err != nil {
 		_, undone := session{db: db}.prepare("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()

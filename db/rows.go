@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -28,7 +29,8 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 		}
 		values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
 	}
-	return s.conn.Raw(func(conn any) (err error) {
+	var failed error
+	read := func(conn any) (err error) {
 		rows, err := conn.(driver.QueryerContext).QueryContext(ctx, query, values)
 		if err != nil {
 			return err
@@ -49,7 +51,15 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 				return err
 			}
 		}
+	}
+	err := s.conn.Raw(func(conn any) error {
+		failed = read(conn)
+		if s.inTx {
+			return nil // for a broken connection it would wait until the transaction has ended, which waits for us
+		}
+		return failed
 	})
+	return cmp.Or(failed, err)
 }
 
 // Columns are the columns of a row to read, beside those that are always read.

@@ -163,7 +163,7 @@ func (r *Messages) addOne(ctx context.Context, m Message) (message *Message, thr
 			return err
 		}
 		defer conn.Close()
-		return r.db.again(session{r.db, conn, conn}.each(ctx, query, args, func(v []driver.Value) error {
+		return r.db.again(session{db: r.db, conn: conn, on: conn}.each(ctx, query, args, func(v []driver.Value) error {
 			var n columnInt
 			if _ = n.Scan(v[len(fields)]); n.err != nil {
 				return n.err
