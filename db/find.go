@@ -122,6 +122,10 @@ const (
 	rare     = 2000
 )
 
+// maxProbes is up to how many properties each has a condition of its own in the statement: these are quicker than
+// counting, but every number of them is a statement to prepare.
+const maxProbes = 8
+
 // find returns the threads that have all properties and none of the absent keys.
 //
 // The statement decides by itself which of the two ways to go, from the data
@@ -152,18 +156,32 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 		return r.list(ctx, columns, q.String(), args...)
 	}
-	rows := make([][]string, len(present))
-	for i, p := range present {
-		rows[i] = []string{p.Key, p.Value}
-	}
-	// Every given property must be there: count those that are. (As a scalar subquery, it is a condition on one
-	// thread and stays one; the planners would turn EXISTS into a join and lose the order of the walk.)
-	const matches = `(SELECT count(*) FROM given g WHERE (
+	// matches adds the condition that a thread has every given property: each is looked for, or, when they are many,
+	// those that are there are counted. (As scalar subqueries, these are conditions on one thread and stay so; the planners
+	// would turn EXISTS into a join and lose the order of the walk.)
+	matches := func() {
+		if len(present) > maxProbes {
+			add(` AND (SELECT count(*) FROM given g WHERE (
 				SELECT 1 FROM thread_properties x WHERE x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
-			= (SELECT count(*) FROM given)`
+				= (SELECT count(*) FROM given)`)
+			return
+		}
+		for _, p := range present {
+			add(` AND (SELECT 1 FROM thread_properties x WHERE x.thread_id = t.id AND x.key = ? AND x.value = ?) = 1`, p.Key, p.Value)
+		}
+	}
 	const counted = `(SELECT count(*) FROM (
 				SELECT 1 FROM thread_properties x WHERE x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
-	add(`WITH given AS MATERIALIZED (
+	if len(present) == 1 {
+		add(`WITH driver AS MATERIALIZED (
+			SELECT g.key, g.value, `+counted+` AS n FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
+		)`, rare, present[0].Key, present[0].Value)
+	} else {
+		rows := make([][]string, len(present))
+		for i, p := range present {
+			rows[i] = []string{p.Key, p.Value}
+		}
+		add(`WITH given AS MATERIALIZED (
 			SELECT r.value ->> 0 AS key, r.value ->> 1 AS value FROM {rows} AS r
 		), sizes AS MATERIALIZED (
 			SELECT g.key, g.value, `+counted+` AS n FROM given g
@@ -173,21 +191,22 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 				UNION ALL
 				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
 			) AS u ORDER BY u.n, u.key LIMIT 1
-		)
-		SELECT `+selected+` FROM (SELECT * FROM (
+		)`, bind(rows), veryRare, veryRare, rare, veryRare)
+	}
+	add(` SELECT `+selected+` FROM (SELECT * FROM (
 			SELECT `+selected+` FROM driver d
 			CROSS JOIN thread_properties p
 			CROSS JOIN threads t
-			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, bind(rows), veryRare, veryRare, rare, veryRare, rare)
+			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, rare)
 	if len(present) > 1 { // else the driver is all there is
-		add(` AND ` + matches)
+		matches()
 	}
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
 		UNION ALL SELECT * FROM (
 			SELECT `+selected+` FROM threads t
-			WHERE (SELECT n FROM driver) >= ?
-			AND `+matches, limit, offset, rare)
+			WHERE (SELECT n FROM driver) >= ?`, limit, offset, rare)
+	matches()
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS many
 		) AS t `+newestFirst, limit, offset)

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -321,6 +322,29 @@ func testFind(t *testing.T, driver db.Driver) {
 			t.Errorf("the source is no longer found: %v, %v", ids(got), err)
 		}
 	})
+
+	// Many properties at once, all of which must match.
+	many := map[string]any{}
+	for i := range 40 {
+		many[fmt.Sprintf("many %d", i)] = json.Number(fmt.Sprint(i))
+	}
+	object, err := db.NewObject(many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save(t, store, db.ThreadPatch{ID: ptr("many"), Attributes: db.Some(object)})
+	for _, change := range []any{nil, json.Number("-1"), "0"} {
+		want := 0
+		if many["many 0"] = json.Number("0"); change == nil {
+			want = 1
+		} else {
+			many["many 0"] = change
+		}
+		got, err := store.Threads().FindByAttributes(ctx, many, 10, 0)
+		if err != nil || len(got) != want {
+			t.Errorf("40 properties, the first %v: %v, %v; want %d threads", many["many 0"], ids(got), err, want)
+		}
+	}
 }
 
 // testFindCommon searches for properties that more threads have than the bound
