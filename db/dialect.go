@@ -17,6 +17,7 @@ import (
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
 //	{lock}  locks the selected rows until the transaction ends
+//	{limit if many}  in find: a bound limit, for when driver has many rows
 //	{by role}  after messages m or x: says which index serves a search by role
 //
 // Each has a case in the conformance suite that fails when the answers differ.

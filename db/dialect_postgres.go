@@ -25,6 +25,7 @@ var postgres = dialect{
 		"{json}", "jsonb",
 		"{time}", "timestamptz",
 		"{lock}", "FOR UPDATE",
+		"{limit if many}", "LIMIT ?",
 		"{by role}", "", // its statistics tell it
 	),
 	validJSON:   true,

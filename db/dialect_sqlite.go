@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ var sqlite3 = dialect{
 		"{json}", "text",
 		"{time}", "text",
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
+		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees

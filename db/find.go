@@ -131,7 +131,8 @@ const maxProbes = 8
 // The statement decides by itself which of the two ways to go, from the data
 // and not from the planner's statistics: driver is the rarest of the given
 // properties, counted up to the bound; of the two halves of the union one is
-// switched off by its first condition, which holds for no row or for all.
+// switched off: by its first condition, which holds for no row or for all, and on SQLite, which
+// would look at every row all the same, by its limit.
 func (r *Threads) find(ctx context.Context, present []property, absent []string, limit, offset int) ([]*Thread, error) {
 	if len(present) == 0 && len(absent) == 0 {
 		return r.List(ctx, limit, offset)
@@ -208,7 +209,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 			WHERE (SELECT n FROM driver) >= ?`, limit, offset, rare)
 	matches()
 	lacks()
-	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS many
+	add(` `+newestFirst+` {limit if many} OFFSET ?) AS many
 		) AS t `+newestFirst, limit, offset)
 	return r.list(ctx, columns, q.String(), args...)
 }
