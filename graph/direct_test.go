@@ -42,7 +42,7 @@ func newDuel(t testing.TB) *duel {
 	if err := interchange.ImportSample(ctx, a.store.Threads(), func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
-	odd := `{"id":"odd \"\\\u0001\u2028 é","title":"\t<>&\u007f😀","created_at":"2024-05-15T15:00:00.123456+00:00","messages":[` +
+	odd := `{"id":"odd \"\\\u0001\u2028 é","title":"\t<>&\u001f\u007f😀","created_at":"2024-05-15T15:00:00.123456+00:00","messages":[` +
 		`{"id":"odd1","role":"user","content":[{"type":"text","text":"a\"\n"},{"type":"image_url","image_url":{"url":"x"}}],"metrics":{"timing":{"latency":0.1},"weave_call":{"id":"w","ui_url":"u"}}},` +
 		`{"id":"odd2","role":"assistant","content":"","name":"n","metrics":{"timing":{"started_at":"2024-05-15T15:00:00+00:00","latency":1e21}}},` +
 		`{"id":"odd3","role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}]}`

@@ -160,6 +160,17 @@ func testCounts(t *testing.T, driver db.Driver) {
 	if got := counts["unknown"].Of(db.AllRoles); got != 0 {
 		t.Errorf("count of an unknown thread is %d", got)
 	}
+
+	// Messages that are appended one at a time count as well.
+	for _, p := range []db.MessagePatch{{Role: db.RoleAssistant}, {Role: db.RoleAssistant}, {Role: db.RoleTool, ToolCallID: db.Some(ptr("c"))}, {Role: db.RoleSystem}, user("z")} {
+		if _, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{p}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts, err = store.Messages().CountByThreads(ctx, []string{"t"})
+	if want := (db.Counts{2, 3, 3, 1}); err != nil || counts["t"] != want {
+		t.Errorf("after appends, the counts are %v, %v; want %v", counts["t"], err, want)
+	}
 }
 
 // findCases are what equals what, and what does not. Every stored object is
@@ -333,6 +344,7 @@ func testFind(t *testing.T, driver db.Driver) {
 		t.Fatal(err)
 	}
 	save(t, store, db.ThreadPatch{ID: ptr("many"), Attributes: db.Some(object)})
+	save(t, store, db.ThreadPatch{ID: ptr("one of many"), Attributes: givenObject(t, `{"many 0":"0"}`)})
 	for _, change := range []any{nil, json.Number("-1"), "0"} {
 		want := 0
 		if many["many 0"] = json.Number("0"); change == nil {
