@@ -10,10 +10,9 @@ import (
 // Statements records the SQL statements that reach a driver, as the driver gets
 // them. Use its Connector as db.Hooks.Connector. It is safe for concurrent use.
 type Statements struct {
-	mu     sync.Mutex
-	calls  []Call
-	begun  int
-	opened int
+	mu    sync.Mutex
+	calls []Call
+	begun int
 }
 
 // Take returns the statements since the last call; BEGIN, COMMIT and ROLLBACK are not among them.
@@ -50,13 +49,6 @@ func (s *Statements) Transactions() int {
 	return s.begun
 }
 
-// Opened returns how many connections were opened so far.
-func (s *Statements) Opened() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.opened
-}
-
 func (s *Statements) saw(text string, args []driver.NamedValue) {
 	c := Call{Text: text}
 	for _, a := range args {
@@ -80,9 +72,6 @@ func (c seenConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.seen.mu.Lock()
-	c.seen.opened++
-	c.seen.mu.Unlock()
 	return &seenConn{conn, c.seen}, nil
 }
 
