@@ -36,6 +36,7 @@ var postgres = dialect{
 		o.Postgres = maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
 		o.Postgres["synchronous_commit"] = "on"
+		maps.Copy(o.Postgres, planner)
 		var c eitherTLS
 		for _, mode := range tlsModes(o.Postgres["sslmode"]) {
 			o.Postgres["sslmode"] = mode
@@ -88,6 +89,17 @@ var postgres = dialect{
 		}
 		return other
 	},
+}
+
+// planner are settings of the server's planner. A prepared statement keeps its
+// plan, perhaps from when the tables were empty and reading them whole was
+// cheapest. Every statement of this package is a search by an index or a walk in
+// the order of one, whatever the statistics say; so is its plan by these.
+var planner = map[string]string{
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+	"jit":              "off", // compiling such a plan takes longer than running it
 }
 
 // tlsModes are the modes to try in turn for an sslmode. lib/pq's own prefer and
