@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// The columns of a thread that can be searched, as the first letter of a property's key.
+// Where a property is from, as the first letter of its key.
 const (
 	ofAttributes = "a"
-	ofSource     = "s"
+	ofSource     = "n" // of a source that has a name; version 1 of the tables had "s", without the name in the value
 )
 
 // property is a row of thread_properties: a top-level key of attributes or
@@ -21,10 +21,13 @@ const (
 // Key is the letter of the column, then ":" and the key itself, or "#" and its
 // SHA-256 when it is longer than maxIndexed bytes. Value is ":" and the
 // canonical text of the JSON value, or "#" and the SHA-256 of that text.
+// A property of a source has before its own value that of the source's name:
+// the two are always searched together, and so are one search. (A JSON string
+// tells where it ends, and so does a hash.)
 type property struct{ Key, Value string }
 
-// maxIndexed bytes of a key or value are readable in the table; together with
-// an id of 255 code points a row then stays far below the 2,704 bytes that an
+// maxIndexed bytes of a key or value are readable in the table; a key, two values
+// and an id of 255 code points together stay below the 2,704 bytes that an
 // index entry of PostgreSQL may have.
 const maxIndexed = 200
 
@@ -36,6 +39,12 @@ func indexed(text string) string {
 	return "#" + hex.EncodeToString(sum[:])
 }
 
+// indexedValue returns the value of a property.
+func indexedValue(v any) (string, error) {
+	text, err := canonical(v)
+	return indexed(text), err
+}
+
 // properties returns the properties of an object. Keys whose value is null are
 // in absent instead: a thread without the key equals one that has it as null.
 func properties(column string, object map[string]any) (present []property, absent []string, err error) {
@@ -45,37 +54,61 @@ func properties(column string, object map[string]any) (present []property, absen
 			absent = append(absent, key)
 			continue
 		}
-		text, err := canonical(object[k])
+		value, err := indexedValue(object[k])
 		if err != nil {
 			return nil, nil, err
 		}
-		present = append(present, property{key, indexed(text)})
+		present = append(present, property{key, value})
 	}
 	return present, absent, nil
 }
 
+// keyOfName is the key of a source's name.
+const keyOfName = ofSource + ":name"
+
+// named puts the name of a source before the values of its other properties.
+func named(name string, properties []property) []property {
+	for i, p := range properties {
+		if p.Key != keyOfName {
+			properties[i].Value = name + p.Value
+		}
+	}
+	return properties
+}
+
 // properties returns the rows that make the thread findable.
 func (t *Thread) properties() ([]property, error) {
-	var all []property
-	for _, c := range []struct {
-		column string
-		object JSON
-	}{{ofAttributes, t.Attributes}, {ofSource, t.Source}} {
-		if c.object == "" {
-			continue
-		}
-		v, err := c.object.decode()
-		if err != nil {
-			return nil, err
-		}
-		object, _ := v.(map[string]any)
-		present, _, err := properties(c.column, object)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, present...)
+	attributes, err := t.Attributes.members()
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	all, _, err := properties(ofAttributes, attributes)
+	if err != nil {
+		return nil, err
+	}
+	source, err := t.Source.members()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := source["name"].(string); !ok {
+		return all, nil
+	}
+	name, err := indexedValue(source["name"])
+	if err != nil {
+		return nil, err
+	}
+	present, _, err := properties(ofSource, source)
+	return append(all, named(name, present)...), err
+}
+
+// members returns what an object holds, nothing for "".
+func (j JSON) members() (map[string]any, error) {
+	if j == "" {
+		return nil, nil
+	}
+	v, err := j.decode()
+	object, _ := v.(map[string]any)
+	return object, err
 }
 
 // FindByAttributes returns up to limit of the threads whose attributes have
@@ -106,11 +139,14 @@ func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[stri
 	if err != nil {
 		return nil, err
 	}
-	named, _, err := properties(ofSource, map[string]any{"name": name})
+	prefix, err := indexedValue(name)
 	if err != nil {
 		return nil, err
 	}
-	return r.find(ctx, append(named, present...), absent, limit, offset)
+	if given, ok := wanted["name"]; len(present) == 0 || ok && given != name {
+		present = append(present, property{keyOfName, prefix})
+	}
+	return r.find(ctx, named(prefix, present), absent, limit, offset)
 }
 
 // How many matches of its rarest property make a search cheap: up to rare of

@@ -44,7 +44,7 @@ func Bulk(t testing.TB, o db.Options, n, messages int) {
 			object("'customer', "+customer+", 'priority', "+priority+", 'kind', 'all'"), object("'name', 'slack', 'channel', 'C' || "+customer), at, at,
 			messages, messages-half, half),
 	}
-	for key, value := range map[string]string{"a:customer": customer, "a:priority": priority, "a:kind": "'all'", "s:name": "'slack'", "s:channel": "'C' || " + customer} {
+	for key, value := range map[string]string{"a:customer": customer, "a:priority": priority, "a:kind": "'all'", "n:name": "'slack'", "n:channel": `'slack":"C' || ` + customer} {
 		statements = append(statements, fmt.Sprintf(`INSERT INTO thread_properties (thread_id, key, value)
 			%s SELECT %s, '%s', ':"' || %s || '"' FROM s`, with(n), pad, key, value))
 	}

@@ -301,6 +301,34 @@ func tylerTables(kind db.Driver) []string {
 	}
 }
 
+// testMigrateSources takes the properties of sources back to version 1 and migrates again.
+func testMigrateSources(t *testing.T, driver db.Driver) {
+	o := Options(t, driver)
+	store := OpenOptions(t, o, db.Hooks{})
+	long := strings.Repeat("long", 100)
+	for id, source := range map[string]string{
+		"both": `{"name": "slack", "channel": "C1", "after": 1, "zebra": [true]}`, "long": `{"name": "` + long + `", "` + long + `": "` + long + `"}`,
+		"only": `{"name": "slack"}`, "none": `{"channel": "C1"}`, "number": `{"name": 5, "channel": "C1"}`, "null": `{"name": null, "channel": "C1"}`,
+	} {
+		save(t, store, db.ThreadPatch{ID: ptr(id), Attributes: givenObject(t, `{"s": "n", "name": "slack"}`), Source: givenObject(t, source)})
+	}
+	raw := Raw(t, o)
+	rows := func() []string {
+		return column(t, raw, `SELECT thread_id || ' ' || key || ' ' || value FROM thread_properties ORDER BY 1`)
+	}
+	want := rows()
+	name := `(SELECT n.value FROM thread_properties n WHERE n.thread_id = thread_properties.thread_id AND n.key = 'n:name')`
+	Exec(t, raw,
+		`UPDATE thread_properties SET value = substr(value, length(`+name+`) + 1) WHERE key LIKE 'n%' AND key <> 'n:name'`,
+		`UPDATE thread_properties SET key = 's' || substr(key, 2) WHERE key LIKE 'n%'`,
+		`INSERT INTO thread_properties (thread_id, key, value) VALUES ('none', 's:channel', ':"C1"'), ('number', 's:name', ':5e1'), ('number', 's:channel', ':"C1"'), ('null', 's:channel', ':"C1"')`,
+		`DELETE FROM goose_db_version WHERE version_id >= 2`)
+	if err := OpenOptions(t, o, db.Hooks{}).Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "thread_properties", rows(), want)
+}
+
 // testAdopt migrates a database that Tyler has written.
 func testAdopt(t *testing.T, driver db.Driver) {
 	o := parse(t, URL(t, driver))

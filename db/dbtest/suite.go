@@ -49,6 +49,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Durability", testDurability},
 		{"Migrate", testMigrate},
 		{"MigrateTogether", testMigrateTogether},
+		{"MigrateSources", testMigrateSources},
 		{"FutureSchema", testFutureSchema},
 		{"Adopt", testAdopt},
 		{"AdoptFailure", testAdoptFailure},
