@@ -19,6 +19,7 @@ type DB struct {
 	options Options
 	writer  *sqlx.DB
 	reader  *sqlx.DB // the writer, unless SQLite has a file
+	group   *group   // of writes, on SQLite
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
 	now     func() time.Time
@@ -69,6 +70,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	if c.single {
 		db.writer = pool(c.writer, 1, 0)
+		db.group = &group{db: db}
 	} else {
 		db.writer = pool(c.writer, o.PoolSize, o.MaxOverflow)
 	}

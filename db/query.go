@@ -19,7 +19,9 @@ type session struct {
 	db   *DB
 	conn *sqlx.Conn
 	inTx bool
-	on   interface {
+	// whole: a statement that has begun runs to its end, whatever becomes of its context.
+	whole bool
+	on    interface {
 		SelectContext(ctx context.Context, dest any, query string, args ...any) error
 		GetContext(ctx context.Context, dest any, query string, args ...any) error
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -30,14 +32,14 @@ type session struct {
 func (s session) rows(ctx context.Context, dest any, query string, args ...any) error {
 	query, done := s.prepare(query)
 	defer done()
-	return s.on.SelectContext(s.db.lasting(ctx), dest, query, args...)
+	return s.on.SelectContext(s.lasting(ctx), dest, query, args...)
 }
 
 // row reads one row into dest and reports whether there was one.
 func (s session) row(ctx context.Context, dest any, query string, args ...any) (bool, error) {
 	query, done := s.prepare(query)
 	defer done()
-	err := s.on.GetContext(s.db.lasting(ctx), dest, query, args...)
+	err := s.on.GetContext(s.lasting(ctx), dest, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -48,7 +50,7 @@ func (s session) row(ctx context.Context, dest any, query string, args ...any) (
 func (s session) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, done := s.prepare(query)
 	defer done()
-	result, err := s.on.ExecContext(s.db.lasting(ctx), query, args...)
+	result, err := s.on.ExecContext(s.lasting(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -78,7 +80,7 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.again(fn(session{db: db, conn: conn, on: conn})); err != nil {
+		if err := db.again(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -101,8 +103,14 @@ func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
 // inTx runs fn in one transaction for writing and commits it if fn returns nil.
 // fn may run more than once: when the database undid the transaction in favour
 // of another one, and on SQLite when another process was writing.
+// There, writers at the same time share a transaction.
 func (db *DB) inTx(ctx context.Context, fn func(session) error) error {
-	return db.retry(ctx, func() error { return db.transaction(ctx, db.writer, fn) })
+	return db.retry(ctx, func() error {
+		if db.group != nil {
+			return db.group.do(ctx, fn)
+		}
+		return db.transaction(ctx, db.writer, fn)
+	})
 }
 
 func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) error) error {
@@ -112,12 +120,13 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	}
 	defer conn.Close()
 	_, begun := session{db: db}.prepare("BEGIN")
-	tx, err := conn.BeginTxx(db.lasting(ctx), nil)
+	whole := db.options.Path == Memory
+	tx, err := conn.BeginTxx(session{whole: whole}.lasting(ctx), nil)
 	begun()
 	if err != nil {
 		return db.again(err)
 	}
-	if err := fn(session{db: db, conn: conn, inTx: true, on: tx}); err != nil {
+	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
 		_, undone := session{db: db}.prepare("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()
@@ -131,8 +140,8 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 // lasting returns the context for statements and transactions. database/sql
 // closes the connection of a transaction whose context ends, and with it a
 // database in memory: there, what has begun is not cancelled.
-func (db *DB) lasting(ctx context.Context) context.Context {
-	if db.options.Path == Memory {
+func (s session) lasting(ctx context.Context) context.Context {
+	if s.whole {
 		return context.WithoutCancel(ctx)
 	}
 	return ctx
@@ -174,6 +183,12 @@ const (
 	longWait  = 20 * time.Millisecond
 )
 
+func newWaits() *backoff.ExponentialBackOff {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
+	return waits
+}
+
 // retry runs op until it ends in something else than a lost race, for at most
 // the pool timeout, and returns its error as one of ours.
 func (db *DB) retry(ctx context.Context, op func() error) error {
@@ -181,8 +196,7 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 	if err == nil || ended(ctx) || db.classify(err) != retryable {
 		return db.explain(ctx, err)
 	}
-	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
+	waits := newWaits()
 	time.Sleep(waits.NextBackOff()) // milliseconds
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		err := op()

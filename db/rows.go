@@ -20,7 +20,7 @@ import (
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
 	query, done := s.prepare(query)
 	defer done()
-	ctx = s.db.lasting(ctx)
+	ctx = s.lasting(ctx)
 	values := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		v, err := driver.DefaultParameterConverter.ConvertValue(a)
@@ -119,6 +119,15 @@ type table[Row any] struct {
 	alias   string
 	columns []column[Row]
 	texts   sync.Map // Columns -> the list for SELECT
+}
+
+// names returns the wanted columns for RETURNING, where SQLite knows no alias.
+func (t *table[Row]) names(wanted Columns) string {
+	var names []string
+	for _, c := range t.these(wanted) {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // list returns the wanted columns for SELECT.

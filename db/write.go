@@ -64,23 +64,36 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	if !knownID(threadID) {
 		return nil, nil, unknown
 	}
-	if len(fresh) == 1 && r.db.dialect.writableCTE {
-		message, thread, err := r.addOne(ctx, *fresh[0])
+	single := len(fresh) == 1
+	if single && r.db.dialect.writableCTE {
+		a, err := r.addOne(ctx, *fresh[0])
 		switch {
-		case err == nil && message == nil:
+		case err == nil && a.message == nil:
 			return nil, nil, unknown
 		case err == nil:
-			return []*Message{message}, thread, nil
+			return []*Message{a.message}, a.thread, nil
 		case r.db.dialect.classify(err) != duplicate:
 			return nil, nil, err
 		}
 		// The id is taken. Perhaps by ourselves, in an attempt whose answer was lost: then the message is there as we meant it.
 		patches = slices.Clone(patches)
 		patches[0].ID = &fresh[0].ID
+		single = false
 	}
 	var stored []*Message
 	var thread *Thread
 	err := r.db.write(ctx, func(s session) error {
+		known, err := messagesByID(ctx, s, givenIDs(patches))
+		if err != nil {
+			return err
+		}
+		if single && len(known) == 0 {
+			a, err := r.addNew(ctx, s, *fresh[0])
+			if err != nil || a.message != nil {
+				stored, thread = []*Message{a.message}, a.thread
+				return err
+			}
+		}
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return err
@@ -89,10 +102,6 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			return unknown
 		}
 		if thread, err = row.thread(s.db.dialect); err != nil {
-			return err
-		}
-		known, err := messagesByID(ctx, s, givenIDs(patches))
-		if err != nil {
 			return err
 		}
 		stored = make([]*Message, len(patches))
@@ -129,24 +138,62 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	return stored, thread, nil
 }
 
-// addOne appends a message in one statement: it takes the next place from the
-// thread's row, which it locks, and puts the message there. The message is nil
-// when there is no such thread. The thread is nil when its row cannot be read,
-// which is for those to find out who ask for it.
-func (r *Messages) addOne(ctx context.Context, m Message) (message *Message, thread *Thread, err error) {
-	place, sequence, position := `t.last_sequence`, `t.last_sequence`, `0`
-	if m.Role == RoleSystem {
-		place, sequence, position = `t.system_count`, `0`, `t.system_count`
+// growth is what one more message changes in the row of its thread, which is t.
+type growth struct {
+	set   string // for UPDATE
+	place string // the message's place among the system messages, or among the others
+}
+
+func growthBy(role Role) growth {
+	count := string(role) + `_count`
+	if role == RoleSystem {
+		return growth{`system_count = system_count + 1`, `system_count`}
 	}
-	grow := `last_sequence = t.last_sequence + 1, ` + string(m.Role) + `_count = t.` + string(m.Role) + `_count + 1`
+	return growth{`last_sequence = last_sequence + 1, ` + count + ` = ` + count + ` + 1`, `last_sequence`}
+}
+
+// appended is what came of an append: the message as it is stored, with its
+// thread. The thread is nil when its row cannot be read, which is for those to
+// find out who ask for it.
+type appended struct {
+	message *Message
+	thread  *Thread
+}
+
+// read reads a row of the wanted columns of the thread and the place of m.
+func (a *appended) read(d *dialect, wanted []column[threadRow], m Message, v []driver.Value) error {
+	var n columnInt
+	if _ = n.Scan(v[len(wanted)]); n.err != nil {
+		return n.err
+	}
+	m.place(n.int)
+	a.message = &m
+	var row threadRow
+	for i, c := range wanted {
+		if c.set(&row, v[i]) != nil {
+			return nil
+		}
+	}
+	if read, err := row.thread(d); err == nil {
+		a.thread = read
+	}
+	return nil
+}
+
+// addOne appends a message in one statement of PostgreSQL: it takes the next
+// place from the thread's row, which it locks, and puts the message there.
+// Nothing is appended when there is no such thread.
+func (r *Messages) addOne(ctx context.Context, m Message) (a appended, err error) {
+	grow := growthBy(m.Role)
+	sequence, position := `t.`+grow.place, `0`
 	if m.Role == RoleSystem {
-		grow = `system_count = t.system_count + 1`
+		sequence, position = position, sequence
 	}
 	columns := columnsOf(ctx).threads
 	values := m.values(r.db.dialect) // id, sequence, position, role, and so on
 	args := append([]any{r.db.dialect.formatTime(r.db.Now()), m.ThreadID, values[0]}, values[3:]...)
 	query := `WITH t AS (
-			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})), ` + grow + ` WHERE t.id = ? RETURNING t.*
+			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})), ` + grow.set + ` WHERE t.id = ? RETURNING t.*
 		), m AS (
 			INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
 				tool_calls, attributes, "timestamp", source, attachments, metrics)
@@ -154,36 +201,43 @@ func (r *Messages) addOne(ctx context.Context, m Message) (message *Message, thr
 				CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {json})
 			FROM t
 		)
-		SELECT ` + threadTable.list(columns) + `, ` + place + ` FROM t`
-	fields := threadTable.these(columns)
+		SELECT ` + threadTable.list(columns) + `, t.` + grow.place + ` FROM t`
+	wanted := threadTable.these(columns)
 	err = r.db.retry(ctx, func() error {
-		message, thread = nil, nil
+		a = appended{}
 		conn, err := r.db.take(ctx, r.db.writer)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
 		return r.db.again(session{db: r.db, conn: conn, on: conn}.each(ctx, query, args, func(v []driver.Value) error {
-			var n columnInt
-			if _ = n.Scan(v[len(fields)]); n.err != nil {
-				return n.err
-			}
-			stored := m
-			stored.place(n.int)
-			message = &stored
-			var row threadRow
-			for i, f := range fields {
-				if f.set(&row, v[i]) != nil {
-					return nil
-				}
-			}
-			if read, err := row.thread(r.db.dialect); err == nil {
-				thread = read
-			}
-			return nil
+			return a.read(r.db.dialect, wanted, m, v)
 		}))
 	})
-	return message, thread, err
+	return a, err
+}
+
+// addNew is addOne inside a transaction of SQLite, in two statements, for a
+// message whose id is new. It leaves alone what takes more than that: a thread
+// that is unknown, whose updated_at the clock has not passed, or whose counters are no numbers.
+func (r *Messages) addNew(ctx context.Context, s session, m Message) (a appended, err error) {
+	grow := growthBy(m.Role)
+	columns := columnsOf(ctx).threads
+	wanted := threadTable.these(columns)
+	now := s.db.dialect.formatTime(r.db.Now())
+	err = s.each(ctx, `UPDATE threads SET updated_at = ?, `+grow.set+` WHERE id = ? AND updated_at < ?
+			AND typeof(last_sequence) = 'integer' AND typeof(`+string(m.Role)+`_count) = 'integer'
+		RETURNING `+threadTable.names(columns)+`, `+grow.place, []any{now, m.ThreadID, now}, func(v []driver.Value) error {
+		return a.read(s.db.dialect, wanted, m, v)
+	})
+	if err != nil || a.message == nil {
+		return a, err
+	}
+	values := a.message.values(s.db.dialect)
+	_, err = s.exec(ctx, `INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
+			tool_calls, attributes, "timestamp", source, attachments, metrics)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append([]any{m.ID, m.ThreadID}, values[1:]...)...)
+	return a, err
 }
 
 // retried returns nil if p says the same as the stored message, which has its id.

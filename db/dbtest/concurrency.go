@@ -68,6 +68,54 @@ func testParallelAdd(t *testing.T, driver db.Driver) {
 	}
 }
 
+// testParallelErrors lets writes that fail, some of them after they have written,
+// share what SQLite commits together with writes that do not.
+func testParallelErrors(t *testing.T, driver db.Driver) {
+	seen := &Statements{}
+	store := Open(t, driver, db.Hooks{Connector: seen.Connector})
+	save(t, store, db.ThreadPatch{ID: ptr("t")})
+	save(t, store, db.ThreadPatch{ID: ptr("other"), Messages: list(withID("taken", user("x")))})
+	begun := seen.Transactions()
+	const writers = 80
+	for _, err := range together(writers, func(i int) error {
+		var err error
+		want := db.Conflict
+		switch i % 4 {
+		case 0: // fails when the thread has been made and its messages are put in
+			_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("new", i)), Messages: list(user("x"), withID("taken", user("y")))})
+		case 1:
+			_, _, err = store.Messages().Add(ctx, "nowhere", []db.MessagePatch{user("x")})
+			want = db.NotFound
+		case 2:
+			_, _, err = store.Messages().Add(ctx, "t", []db.MessagePatch{withID("taken", user("y"))})
+		default:
+			_, _, err = store.Messages().Add(ctx, "t", []db.MessagePatch{withID(number("m", i), user("x"))})
+			return err
+		}
+		if !want.Is(err) {
+			return fmt.Errorf("write %d: %v, want code %d", i, err, want)
+		}
+		return nil
+	}) {
+		t.Error(err)
+	}
+	messages := load(t, store, "t").Messages // checks the counters
+	if len(messages) != writers/4 {
+		t.Errorf("%d messages, want %d", len(messages), writers/4)
+	}
+	for i, m := range messages {
+		if m.Sequence != i+1 {
+			t.Errorf("message %d has sequence %d", i, m.Sequence)
+		}
+	}
+	if got := load(t, store, "new0"); got != nil {
+		t.Errorf("a save that failed left %+v", got)
+	}
+	if n := seen.Transactions() - begun; driver == db.SQLite && n > writers/2 {
+		t.Errorf("%d writers at once took %d transactions; they should share some", writers, n)
+	}
+}
+
 // testParallelSave saves, appends to, deletes and reads the same threads at once.
 func testParallelSave(t *testing.T, driver db.Driver) {
 	stores := handles(t, Options(t, driver), 2)

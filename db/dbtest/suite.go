@@ -41,6 +41,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Walk", testWalk},
 		{"BrokenRows", testBrokenRows},
 		{"ParallelAdd", testParallelAdd},
+		{"ParallelErrors", testParallelErrors},
 		{"ParallelSave", testParallelSave},
 		{"SaveWhileDeleting", testSaveWhileDeleting},
 		{"ParallelIDs", testParallelIDs},

@@ -1,0 +1,167 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// group commits the writes that wait for a SQLite file together: making one
+// transaction durable takes as long as making a hundred so. A write that fails
+// is undone alone and harms no other. It is safe for concurrent use.
+type group struct {
+	db      *DB
+	mu      sync.Mutex
+	waiting []*groupedWrite
+	running bool
+}
+
+// maxGroup is how many writes share a transaction at most, so that the first of them is answered soon.
+const maxGroup = 256
+
+// groupedWrite is one write and, when it is done, what came of it.
+type groupedWrite struct {
+	ctx   context.Context
+	fn    func(session) error
+	alone bool          // in a transaction of its own, since one that it was in failed as a whole
+	done  chan struct{} // closed when err is final
+	err   error
+}
+
+// do runs fn in a transaction, which it may share, and returns when that is
+// committed. Until fn has begun it can be withdrawn, by ctx or because it has
+// waited for the pool timeout; then it runs to its end, since SQLite, when it is
+// interrupted, undoes the whole transaction.
+func (g *group) do(ctx context.Context, fn func(session) error) error {
+	w := &groupedWrite{ctx: ctx, fn: fn, done: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, w)
+	if !g.running {
+		g.running = true
+		go g.run() // ends when nobody waits
+	}
+	g.mu.Unlock()
+	patience := time.NewTimer(g.db.options.PoolTimeout)
+	defer patience.Stop()
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if g.withdraw(w) {
+			return ctx.Err()
+		}
+	case <-patience.C:
+		if g.withdraw(w) {
+			return &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+		}
+	}
+	<-w.done
+	return w.err
+}
+
+// withdraw takes a write back and reports whether it still waited.
+func (g *group) withdraw(w *groupedWrite) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, w)
+	if i >= 0 {
+		g.waiting = slices.Delete(slices.Clone(g.waiting), i, i+1)
+	}
+	return i >= 0
+}
+
+// next returns the writes for the next transaction; with none, run ends.
+func (g *group) next() []*groupedWrite {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := slices.IndexFunc(g.waiting, func(w *groupedWrite) bool { return w.alone })
+	switch {
+	case n < 0:
+		n = min(len(g.waiting), maxGroup)
+	case n == 0:
+		n = 1
+	}
+	writes := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	g.running = n > 0
+	return writes
+}
+
+// again lets the writes wait once more, before all others.
+func (g *group) again(writes []*groupedWrite) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(writes, g.waiting...)
+}
+
+func (g *group) run() {
+	waits := newWaits()
+	for writes := g.next(); len(writes) > 0; writes = g.next() {
+		begun, err := g.commit(writes)
+		switch {
+		case err != nil && !begun && g.db.classify(err) == retryable: // another process is writing
+			g.again(writes)
+			time.Sleep(waits.NextBackOff())
+			continue
+		case err != nil && begun && len(writes) > 1: // by which of them is not known
+			for _, w := range writes {
+				w.alone = true
+			}
+			g.again(writes)
+			continue
+		}
+		waits.Reset()
+		for _, w := range writes {
+			if err != nil {
+				w.err = err
+			}
+			close(w.done)
+		}
+	}
+}
+
+// commit runs the writes in one transaction, which has begun unless its error
+// says why it could not.
+func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
+	err = g.db.transaction(context.Background(), g.db.writer, func(s session) error {
+		begun, s.whole = true, true
+		for _, w := range writes {
+			if w.err = w.ctx.Err(); w.err != nil {
+				continue
+			}
+			if len(writes) == 1 {
+				return guarded(s, w.fn)
+			}
+			if err := s.savepoint(w.ctx, "SAVEPOINT write"); err != nil {
+				return err
+			}
+			if w.err = guarded(s, w.fn); w.err != nil {
+				if err := s.savepoint(w.ctx, "ROLLBACK TO write"); err != nil {
+					return err
+				}
+			}
+			if err := s.savepoint(w.ctx, "RELEASE write"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return begun, err
+}
+
+func (s session) savepoint(ctx context.Context, statement string) error {
+	_, err := s.exec(ctx, statement)
+	return err
+}
+
+// guarded turns a panic of fn into an error: it must not end the writes of others.
+func guarded(s session, fn func(session) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(s)
+}
