@@ -12,7 +12,8 @@ import (
 // dialect holds all that differs between the two databases. Every query is
 // written once, with these words where the databases have their own:
 //
-//	{list}  a bound JSON list of strings as rows, column value
+//	{in}    equals one of a bound list of strings
+//	{keys}  a bound list of strings as rows k, columns value and key, the place from 0
 //	{rows}  a bound JSON list of lists as rows, column value
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
@@ -29,8 +30,12 @@ type dialect struct {
 	snapshot string
 	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
 	validJSON bool
+	// lateral: a subquery in FROM can name what stands before it.
+	lateral bool
 	// writableCTE: one statement can change two tables.
 	writableCTE bool
+	// list returns strings as {in} and {keys} bind them.
+	list func([]string) any
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.

@@ -20,7 +20,8 @@ var postgres = dialect{
 	driver:   PostgreSQL,
 	bindType: sqlx.DOLLAR,
 	words: strings.NewReplacer(
-		"{list}", "jsonb_array_elements_text(CAST(? AS jsonb))",
+		"{in}", "= ANY (CAST(? AS text[]))",
+		"{keys}", "(SELECT u.value, u.n - 1 AS key FROM unnest(CAST(? AS text[])) WITH ORDINALITY AS u(value, n)) AS k",
 		"{rows}", "jsonb_array_elements(CAST(? AS jsonb))",
 		"{json}", "jsonb",
 		"{time}", "timestamptz",
@@ -29,8 +30,10 @@ var postgres = dialect{
 		"{by role}", "", // its statistics tell it
 	),
 	validJSON:   true,
+	lateral:     true,
 	writableCTE: true,
 	snapshot:    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	list:        func(s []string) any { return pq.StringArray(s) },
 	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
 		o.Postgres = maps.Clone(o.Postgres)
@@ -96,10 +99,11 @@ var postgres = dialect{
 // cheapest. Every statement of this package is a search by an index or a walk in
 // the order of one, whatever the statistics say; so is its plan by these.
 var planner = map[string]string{
-	"enable_seqscan":   "off",
-	"enable_hashjoin":  "off",
-	"enable_mergejoin": "off",
-	"jit":              "off", // compiling such a plan takes longer than running it
+	"enable_seqscan":    "off",
+	"enable_hashjoin":   "off",
+	"enable_mergejoin":  "off",
+	"enable_bitmapscan": "off", // its rows come in no order
+	"jit":               "off", // compiling such a plan takes longer than running it
 }
 
 // tlsModes are the modes to try in turn for an sslmode. lib/pq's own prefer and

@@ -19,7 +19,8 @@ var sqlite3 = dialect{
 	driver:   SQLite,
 	bindType: sqlx.QUESTION,
 	words: strings.NewReplacer(
-		"{list}", "json_each(?)",
+		"{in}", "IN (SELECT value FROM json_each(?))",
+		"{keys}", "json_each(?) AS k",
 		"{rows}", "json_each(?)",
 		"{json}", "text",
 		"{time}", "text",
@@ -28,6 +29,7 @@ var sqlite3 = dialect{
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
+	list:       func(s []string) any { return bind(s) },
 	formatTime: func(t time.Time) string { return t.Format(sqliteTime) },
 	open: func(o Options) (opened, error) {
 		if o.Path == Memory {

@@ -184,7 +184,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	lacks := func() {
 		if len(absent) > 0 {
 			add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
-				WHERE x.thread_id = t.id AND x.key IN (SELECT value FROM {list}))`, bind(absent))
+				WHERE x.thread_id = t.id AND x.key {in})`, r.db.dialect.list(absent))
 		}
 	}
 	if len(present) == 0 {

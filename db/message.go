@@ -199,10 +199,19 @@ func equal[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// broken says which stored message cannot be read. The cause is not wrapped:
-// what would be the client's mistake in an input is ours in the store.
+// brokenMessage says which stored message cannot be read. The cause is not
+// wrapped: what would be the client's mistake in an input is ours in the store.
+type brokenMessage struct {
+	id, column string
+	cause      error
+}
+
+func (e *brokenMessage) Error() string {
+	return fmt.Sprintf("message %q: stored %s: %v", e.id, e.column, e.cause)
+}
+
 func (m *Message) broken(column string, err error) error {
-	return fmt.Errorf("message %q: stored %s: %v", m.ID, column, err)
+	return &brokenMessage{m.ID, column, err}
 }
 
 // Parts returns the content as parts: one TextPart for plain text, none when

@@ -1,13 +1,9 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
 )
 
 // Messages reads and appends messages. It is safe for concurrent use.
@@ -35,25 +31,40 @@ type messageRow struct {
 	Metrics     columnJSON `db:"metrics"`
 }
 
-// messageTable are the columns of messages m.
+// messageTable are the columns of messages m. The ordinal tells sequence and position.
 var messageTable = table[messageRow]{alias: "m", columns: []column[messageRow]{
-	{0, "id", func(r *messageRow, v driver.Value) error { return scanText(&r.ID, v) }},
-	{0, "thread_id", func(r *messageRow, v driver.Value) error { return scanText(&r.ThreadID, v) }},
-	{0, "sequence", func(r *messageRow, v driver.Value) error { return r.Sequence.Scan(v) }},
-	{0, "position", func(r *messageRow, v driver.Value) error { return r.Position.Scan(v) }},
-	{0, "role", func(r *messageRow, v driver.Value) error { return scanText(&r.Role, v) }},
-	{MessageContent, "content", func(r *messageRow, v driver.Value) error { return scanNull(&r.Content, v) }},
-	{MessageParts, "parts", func(r *messageRow, v driver.Value) error { return r.Parts.Scan(v) }},
-	{MessageName, "name", func(r *messageRow, v driver.Value) error { return scanNull(&r.Name, v) }},
-	{MessageToolCallID, "tool_call_id", func(r *messageRow, v driver.Value) error { return scanNull(&r.ToolCallID, v) }},
-	{MessageToolCalls, "tool_calls", func(r *messageRow, v driver.Value) error { return r.ToolCalls.Scan(v) }},
-	{MessageAttributes, "attributes", func(r *messageRow, v driver.Value) error { return r.Attributes.Scan(v) }},
-	{MessageTimestamp, `"timestamp"`, func(r *messageRow, v driver.Value) error { return r.Timestamp.Scan(v) }},
-	{MessageSource, "source", func(r *messageRow, v driver.Value) error { return r.Source.Scan(v) }},
-	{MessageAttachments, "attachments", func(r *messageRow, v driver.Value) error { return r.Attachments.Scan(v) }},
-	{MessageMetrics, "metrics", func(r *messageRow, v driver.Value) error { return r.Metrics.Scan(v) }},
+	{0, "ordinal", "bigint", (*messageRow).setOrdinal},
+	{MessageID, "id", "text", func(r *messageRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{MessageThreadID, "thread_id", "text", func(r *messageRow, v driver.Value) error { return scanText(&r.ThreadID, v) }},
+	{0, "role", "text", func(r *messageRow, v driver.Value) error { return scanText(&r.Role, v) }},
+	{MessageContent, "content", "text", func(r *messageRow, v driver.Value) error { return scanNull(&r.Content, v) }},
+	{MessageParts, "parts", "{json}", func(r *messageRow, v driver.Value) error { return r.Parts.Scan(v) }},
+	{MessageName, "name", "text", func(r *messageRow, v driver.Value) error { return scanNull(&r.Name, v) }},
+	{MessageToolCallID, "tool_call_id", "text", func(r *messageRow, v driver.Value) error { return scanNull(&r.ToolCallID, v) }},
+	{MessageToolCalls, "tool_calls", "{json}", func(r *messageRow, v driver.Value) error { return r.ToolCalls.Scan(v) }},
+	{MessageAttributes, "attributes", "{json}", func(r *messageRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{MessageTimestamp, `"timestamp"`, "{time}", func(r *messageRow, v driver.Value) error { return r.Timestamp.Scan(v) }},
+	{MessageSource, "source", "{json}", func(r *messageRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{MessageAttachments, "attachments", "{json}", func(r *messageRow, v driver.Value) error { return r.Attachments.Scan(v) }},
+	{MessageMetrics, "metrics", "{json}", func(r *messageRow, v driver.Value) error { return r.Metrics.Scan(v) }},
 }}
 
+// firstOrdinal is the ordinal of a system message of position 0, as the tables' definitions have it.
+const firstOrdinal = -1 << 31
+
+func (r *messageRow) setOrdinal(v driver.Value) error {
+	var ordinal columnInt
+	_ = ordinal.Scan(v)
+	switch {
+	case ordinal.err != nil || ordinal.int > 0:
+		r.Sequence = ordinal
+	default:
+		r.Position.int = ordinal.int - firstOrdinal
+	}
+	return nil
+}
+
+// message returns what the row says.
 func (r *messageRow) message(d *dialect) (*Message, error) {
 	m := new(Message)
 	return m, r.into(m, d)
@@ -131,21 +142,29 @@ func valuesOf(s session, messages []*Message) [][]any {
 
 // messagesWhere reads the messages that a condition on m selects, whole.
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	return messagesFrom(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args...)
+	var messages messageList
+	err := messageTable.read(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args, func(r *messageRow) error {
+		_, err := messages.add(r, s.db.dialect)
+		return err
+	})
+	return messages.all, err
 }
 
-func messagesFrom(ctx context.Context, s session, columns Columns, query string, args ...any) (messages []*Message, err error) {
-	var block []Message // room for the next ones: one piece of memory for many
-	err = messageTable.read(ctx, s, columns, query, args, func(r *messageRow) error {
-		if len(block) == 0 {
-			block = make([]Message, 16)
-		}
-		m := &block[0]
-		block = block[1:]
-		messages = append(messages, m)
-		return r.into(m, s.db.dialect)
-	})
-	return messages, err
+// messageList makes messages of rows.
+type messageList struct {
+	all  []*Message
+	room []Message // for the next ones: one piece of memory for many
+}
+
+// add appends what the row says.
+func (l *messageList) add(r *messageRow, d *dialect) (*Message, error) {
+	if len(l.room) == 0 {
+		l.room = make([]Message, 16)
+	}
+	m := &l.room[0]
+	l.room = l.room[1:]
+	l.all = append(l.all, m)
+	return m, r.into(m, d)
 }
 
 func messagesOf(d *dialect, rows []messageRow) ([]*Message, error) {
@@ -164,175 +183,15 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 	if !knownID(id) {
 		return nil, nil
 	}
+	columns := columnsOf(ctx).messages | MessageID | MessageThreadID
 	err = r.db.read(ctx, func(s session) error {
-		columns := columnsOf(ctx).messages
-		messages, err := messagesFrom(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.id = ?`, id)
-		if len(messages) > 0 {
-			found = messages[0]
-		}
-		return err
+		found = nil // of an attempt before
+		return messageTable.read(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.id = ?`, []any{id}, func(row *messageRow) (err error) {
+			found, err = row.message(s.db.dialect)
+			return err
+		})
 	})
 	return found, err
-}
-
-// RoleSet is a set of roles.
-type RoleSet uint8
-
-// AllRoles holds every role.
-const AllRoles RoleSet = 1<<len(roles) - 1
-
-// NewRoleSet returns the set of the given roles.
-func NewRoleSet(given []Role) (set RoleSet) {
-	for i, r := range roles {
-		for _, g := range given {
-			if g == r {
-				set |= 1 << i
-			}
-		}
-	}
-	return set
-}
-
-func (set RoleSet) has(r Role) bool { return set&NewRoleSet([]Role{r}) != 0 }
-
-// Window selects messages of a thread. It is comparable: equal windows select
-// the same. The zero value selects nothing; see [NewWindow].
-type Window struct {
-	Limit   int  // -1 for all
-	FromEnd bool // the limit counts from the end
-	// After and Before bound the ordinals, exclusively.
-	After, Before int64
-	Roles         RoleSet
-}
-
-// NewWindow returns the window for API arguments; nil is one that was not
-// given. first and last must not both be given, nor be negative.
-func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Window {
-	w := Window{Limit: -1, After: math.MinInt64, Before: math.MaxInt64, Roles: AllRoles}
-	if first != nil {
-		w.Limit = *first
-	}
-	if last != nil {
-		w.Limit, w.FromEnd = *last, true
-	}
-	// System messages have sequence 0 and negative ordinals.
-	if afterSequence != nil && *afterSequence >= 0 {
-		w.After = int64(*afterSequence)
-	}
-	if beforeSequence != nil {
-		if w.Before = int64(*beforeSequence); w.Before <= 0 {
-			return Window{}
-		}
-	}
-	if given != nil {
-		w.Roles = NewRoleSet(given)
-	}
-	switch w.Roles {
-	case NewRoleSet([]Role{RoleSystem}):
-		w.Before, w.Roles = min(w.Before, 1), AllRoles
-	case AllRoles &^ NewRoleSet([]Role{RoleSystem}):
-		w.After, w.Roles = max(w.After, 0), AllRoles
-	}
-	if w.Limit == 0 || w.Roles == 0 || w.After >= w.Before-1 {
-		return Window{}
-	}
-	return w
-}
-
-// ListByThreads returns the messages each thread has in the window, in order,
-// by thread id. It is one statement however many threads there are, and it
-// reads little more than it returns, however long they are.
-func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Window) (found map[string][]*Message, err error) {
-	known := knownIDs(threadIDs)
-	if len(known) == 0 || w == (Window{}) {
-		return nil, nil
-	}
-	err = r.db.read(ctx, func(s session) error {
-		found, err = windows(ctx, s, known, w, columnsOf(ctx).messages)
-		return err
-	})
-	return found, err
-}
-
-func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
-	query, args := w.query(threadIDs, columns)
-	messages, err := messagesFrom(ctx, s, columns, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string][]*Message, len(threadIDs))
-	for _, m := range messages {
-		found[m.ThreadID] = append(found[m.ThreadID], m)
-	}
-	for _, list := range found {
-		slices.SortFunc(list, (*Message).compare)
-	}
-	return found, nil
-}
-
-// compare is the order of messages in a thread.
-func (m *Message) compare(other *Message) int {
-	return cmp.Or(cmp.Compare(m.Sequence, other.Sequence), cmp.Compare(m.position, other.position))
-}
-
-// query returns the statement for the window. A limited one first looks up, for
-// each thread, the ordinal at which its window ends, by walking an index from
-// the start or the end; with roles, one such walk for each role. It asks for no
-// order: the rows come in that of the index as a rule, and a sort of them all in
-// the database would cost more than looking whether they do.
-func (w Window) query(threadIDs []string, columns Columns) (string, []any) {
-	var q strings.Builder
-	args := []any{bind(threadIDs)}
-	add := func(text string, more ...any) {
-		q.WriteString(text)
-		args = append(args, more...)
-	}
-	var wanted []Role // nil for all
-	index := ""
-	if w.Roles != AllRoles {
-		index = ` {by role}`
-		for _, r := range roles {
-			if w.Roles.has(r) {
-				wanted = append(wanted, r)
-			}
-		}
-	}
-	add(`SELECT ` + messageTable.list(columns) + ` FROM {list} AS k CROSS JOIN messages m` + index + ` WHERE m.thread_id = k.value`)
-	if wanted != nil {
-		add(` AND m.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
-		for _, r := range wanted {
-			args = append(args, string(r))
-		}
-	}
-	// One bound on each side: SQLite's search of an index uses one, and not always the narrower.
-	if w.Limit < 0 || !w.FromEnd {
-		add(` AND m.ordinal > ?`, w.After)
-	}
-	if w.Limit < 0 || w.FromEnd {
-		add(` AND m.ordinal < ?`, w.Before)
-	}
-	if w.Limit >= 0 {
-		end, order := `m.ordinal <= (SELECT max(e.ordinal)`, ` ORDER BY ordinal`
-		if w.FromEnd {
-			end, order = `m.ordinal >= (SELECT min(e.ordinal)`, ` ORDER BY ordinal DESC`
-		}
-		walk := `SELECT x.ordinal FROM messages x` + index + ` WHERE x.thread_id = k.value AND x.ordinal > ? AND x.ordinal < ?`
-		add(` AND ` + end + ` FROM (`)
-		if wanted == nil {
-			add(walk+order+` LIMIT ?`, w.After, w.Before, w.Limit)
-		} else {
-			add(`SELECT u.ordinal FROM (`)
-			for i, r := range wanted {
-				if i > 0 {
-					add(` UNION ALL `)
-				}
-				add(`SELECT * FROM (`+walk+` AND x.role = ?`+order+` LIMIT ?) AS r`, w.After, w.Before, string(r), w.Limit)
-			}
-			add(`) AS u`+order+` LIMIT ?`, w.Limit)
-		}
-		add(`) AS e)`)
-	}
-	return q.String(), args
 }
 
 // Counts is how many messages of each role a thread has.
@@ -397,7 +256,7 @@ func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[
 		countRow
 	}
 	err := r.db.read(ctx, func(s session) error {
-		return s.rows(ctx, &rows, `SELECT t.id, `+countColumns+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(threadIDs))
+		return s.rows(ctx, &rows, `SELECT t.id, `+countColumns+` FROM threads t WHERE t.id {in}`, s.db.dialect.list(threadIDs))
 	})
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func TestPlans(t *testing.T) {
 		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 7, roles: [TOOL]) of the long thread, whose tool messages are its oldest", func(s *db.DB) (int, error) {
 			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool)))
-		}, 3, `SEARCH x USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+		}, 3, `SEARCH m USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 7, roles: [TOOL, ASSISTANT]) of the long thread", func(s *db.DB) (int, error) {
 			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
 		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},

@@ -75,7 +75,9 @@ const (
 )
 
 const (
-	MessageContent Columns = 1 << iota
+	MessageID Columns = 1 << iota
+	MessageThreadID
+	MessageContent
 	MessageParts
 	MessageName
 	MessageToolCallID
@@ -111,6 +113,7 @@ func columnsOf(ctx context.Context) wanted {
 type column[Row any] struct {
 	when Columns // 0: always
 	name string
+	kind string // its type, in the dialect's words
 	set  func(*Row, driver.Value) error
 }
 
@@ -128,6 +131,15 @@ func (t *table[Row]) names(wanted Columns) string {
 		names = append(names, c.name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// nulls returns a null in the place of each wanted column, for the other half of a UNION.
+func (t *table[Row]) nulls(wanted Columns) string {
+	var nulls []string
+	for _, c := range t.these(wanted) {
+		nulls = append(nulls, "CAST(NULL AS "+c.kind+")")
+	}
+	return strings.Join(nulls, ", ")
 }
 
 // list returns the wanted columns for SELECT.
@@ -159,14 +171,22 @@ func (t *table[Row]) read(ctx context.Context, s session, wanted Columns, query 
 	columns := t.these(wanted)
 	row := new(Row)
 	return s.each(ctx, query, args, func(values []driver.Value) error {
-		*row = *new(Row)
-		for i, c := range columns {
-			if err := c.set(row, values[i]); err != nil {
-				return fmt.Errorf("column %s: %w", c.name, err)
-			}
+		if err := fill(row, columns, values); err != nil {
+			return err
 		}
 		return fn(row)
 	})
+}
+
+// fill makes row what the values of the columns say.
+func fill[Row any](row *Row, columns []column[Row], values []driver.Value) error {
+	*row = *new(Row)
+	for i, c := range columns {
+		if err := c.set(row, values[i]); err != nil {
+			return fmt.Errorf("column %s: %w", c.name, err)
+		}
+	}
+	return nil
 }
 
 // scanText reads a text that is not null.

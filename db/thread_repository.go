@@ -27,12 +27,12 @@ type threadRow struct {
 
 // threadTable are the columns of threads t.
 var threadTable = table[threadRow]{alias: "t", columns: []column[threadRow]{
-	{0, "id", func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
-	{ThreadTitle, "title", func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
-	{ThreadAttributes, "attributes", func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
-	{ThreadSource, "source", func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
-	{ThreadCreatedAt, "created_at", func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
-	{ThreadUpdatedAt, "updated_at", func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
+	{0, "id", "text", func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{ThreadTitle, "title", "text", func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
+	{ThreadAttributes, "attributes", "{json}", func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{ThreadSource, "source", "{json}", func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{ThreadCreatedAt, "created_at", "{time}", func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
+	{ThreadUpdatedAt, "updated_at", "{time}", func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
 }}
 
 func (r *threadRow) thread(d *dialect) (*Thread, error) {
@@ -70,7 +70,7 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 		return nil, nil
 	}
 	columns := columnsOf(ctx).threads
-	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.id IN (SELECT value FROM {list})`, bind(known))
+	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.id {in}`, r.db.dialect.list(known))
 	if err != nil {
 		return nil, err
 	}

@@ -270,7 +270,7 @@ func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Mes
 	if len(ids) == 0 {
 		return byID, nil
 	}
-	messages, err := messagesWhere(ctx, s, `m.id IN (SELECT value FROM {list})`, bind(ids))
+	messages, err := messagesWhere(ctx, s, `m.id {in}`, s.db.dialect.list(ids))
 	for _, m := range messages {
 		byID[m.ID] = m
 	}
@@ -526,14 +526,14 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 		}
 	}
 	if len(dropped) > 0 {
-		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, threadID, bind(dropped)); err != nil {
+		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(dropped)); err != nil {
 			return counted, err
 		}
 	}
 	if len(moved) > 0 {
 		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-			WHERE thread_id = ? AND id IN (SELECT value FROM {list})`, parked, parked, threadID, bind(moved)); err != nil {
+			WHERE thread_id = ? AND id {in}`, parked, parked, threadID, s.db.dialect.list(moved)); err != nil {
 			return counted, err
 		}
 	}

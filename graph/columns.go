@@ -18,10 +18,12 @@ var (
 		"createdAt": db.ThreadCreatedAt, "updatedAt": db.ThreadUpdatedAt,
 	}
 	messageColumns = map[string]db.Columns{
-		"__typename": 0, "id": 0, "thread": 0, "sequence": 0, "role": 0,
-		"content": db.MessageContent, "parts": db.MessageContent | db.MessageParts, "name": db.MessageName,
-		"toolCallId": db.MessageToolCallID, "toolCalls": db.MessageToolCalls, "attributes": db.MessageAttributes,
-		"timestamp": db.MessageTimestamp, "source": db.MessageSource, "attachments": db.MessageAttachments, "metrics": db.MessageMetrics,
+		"__typename": 0, "id": db.MessageID, "thread": db.MessageThreadID, "sequence": 0, "role": 0,
+		"content": db.MessageContent, "name": db.MessageName, "toolCallId": db.MessageToolCallID,
+		"attributes": db.MessageAttributes, "timestamp": db.MessageTimestamp, "source": db.MessageSource,
+		// These are decoded when they are written. One that is broken is told with its id.
+		"parts": db.MessageContent | db.MessageParts | db.MessageID, "toolCalls": db.MessageToolCalls | db.MessageID,
+		"attachments": db.MessageAttachments | db.MessageID, "metrics": db.MessageMetrics | db.MessageID,
 	}
 )
 

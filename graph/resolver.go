@@ -65,6 +65,36 @@ func asksFor(ctx context.Context, name string) bool {
 	return false
 }
 
+// onlyWindow returns the window of the messages that the current field, a
+// thread, is asked for. It reports false when there is none, more than one, or
+// one that is left to its own resolver: with roles, or with a mistake.
+func onlyWindow(ctx context.Context) (only db.Window, found bool) {
+	variables := graphql.GetOperationContext(ctx).Variables
+	for _, f := range graphql.CollectFieldsCtx(ctx, nil) {
+		if f.Name != "messages" {
+			continue
+		}
+		var numbers [4]*int
+		args := f.ArgumentMap(variables)
+		for i, name := range []string{"first", "last", "afterSequence", "beforeSequence"} {
+			if args[name] == nil {
+				continue
+			}
+			n, err := graphql.UnmarshalInt(args[name])
+			if err != nil {
+				return only, false
+			}
+			numbers[i] = &n
+		}
+		w, err := window(numbers[0], numbers[1], numbers[2], numbers[3], nil)
+		if err != nil || args["roles"] != nil || found && w != only {
+			return only, false
+		}
+		only, found = w, true
+	}
+	return only, found
+}
+
 // add appends messages and lets their thread be found as it was right after.
 func (r *Resolver) add(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
 	messages, thread, err := r.Messages.Add(ctx, threadID, patches)

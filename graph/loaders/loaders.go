@@ -9,6 +9,8 @@
 // the dataloader's cache. So each list costs one statement for each distinct
 // window of a field, whatever the scheduling of the resolvers:
 //
+// What a thread alone needs is asked for directly: there is nothing to batch.
+//
 //   - Two aliases with the same arguments share a dataloader; with different
 //     ones they have one each.
 //   - A thread that is in two lists belongs to the one announced first, and its
@@ -41,6 +43,8 @@ type Threads interface {
 type Messages interface {
 	// ListByThreads returns the messages in the window, in order, by thread id.
 	ListByThreads(ctx context.Context, threadIDs []string, w db.Window) (map[string][]*db.Message, error)
+	// ListWithThread returns a thread, nil when it is unknown, and its messages in the window.
+	ListWithThread(ctx context.Context, threadID string, w db.Window) (*db.Thread, []*db.Message, error)
 	// CountByThreads returns the counts of messages, by thread id.
 	CountByThreads(ctx context.Context, threadIDs []string) (map[string]db.Counts, error)
 }
@@ -53,14 +57,14 @@ type Set struct {
 	mu    sync.Mutex
 	known map[string]*db.Thread // announced, by id
 	pages map[string]*page      // by thread id
-	byID  map[string]*dataloader.Loader[string, *db.Thread]
+	byID  map[string]loader[*db.Thread]
 }
 
 // page is a list of threads that load together.
 type page struct {
 	ids     []string
-	windows map[db.Window]*dataloader.Loader[string, []*db.Message]
-	counts  *dataloader.Loader[string, db.Counts]
+	windows map[db.Window]loader[[]*db.Message]
+	counts  loader[db.Counts]
 }
 
 type contextKey struct{}
@@ -81,7 +85,7 @@ func (s *Set) Reset() {
 	defer s.mu.Unlock()
 	s.known = map[string]*db.Thread{}
 	s.pages = map[string]*page{}
-	s.byID = map[string]*dataloader.Loader[string, *db.Thread]{}
+	s.byID = map[string]loader[*db.Thread]{}
 }
 
 // Announce says that the threads are one list, whose fields load together.
@@ -100,7 +104,7 @@ func (s *Set) Announce(threads ...*db.Thread) {
 
 // list makes those of the threads a list that are not in one yet.
 func (s *Set) list(ids []string) {
-	p := &page{windows: map[db.Window]*dataloader.Loader[string, []*db.Message]{}}
+	p := &page{windows: map[db.Window]loader[[]*db.Message]{}}
 	for _, id := range ids {
 		if s.pages[id] == nil {
 			s.pages[id] = p
@@ -128,7 +132,28 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 		s.byID[id] = l
 	}
 	s.mu.Unlock()
-	return l.Load(ctx, id)()
+	return l(ctx, id)
+}
+
+// ThreadWith is Thread for a thread whose messages in a window will be asked for, too: it reads both at once.
+func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Thread, error) {
+	s.mu.Lock()
+	apart := s.known[id] != nil || s.byID[id] != nil || s.pages[id] != nil || w == (db.Window{})
+	s.mu.Unlock()
+	if apart {
+		return s.Thread(ctx, id)
+	}
+	t, messages, err := s.messages.ListWithThread(ctx, id, w)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	s.Announce(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.page(id); p.windows[w] == nil && len(p.ids) == 1 {
+		p.windows[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
+	}
+	return t, nil
 }
 
 // Messages returns the messages of the thread in the window; none when it is unknown.
@@ -143,7 +168,7 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 		p.windows[w] = l
 	}
 	s.mu.Unlock()
-	return l.Load(ctx, threadID)()
+	return l(ctx, threadID)
 }
 
 // Count returns how many messages of these roles the thread has.
@@ -155,7 +180,7 @@ func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int
 	}
 	l := p.counts
 	s.mu.Unlock()
-	counts, err := l.Load(ctx, threadID)()
+	counts, err := l(ctx, threadID)
 	return counts.Of(roles), err
 }
 
@@ -167,10 +192,19 @@ func (s *Set) page(threadID string) *page {
 	return s.pages[threadID]
 }
 
-// filled returns a dataloader that has been asked for all keys, which are
-// distinct, and so has begun to load them in one batch. A key that is not found
-// has the zero value.
-func filled[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) *dataloader.Loader[string, V] {
+// loader returns the value of a key that it was made for.
+type loader[V any] func(ctx context.Context, key string) (V, error)
+
+// filled returns a loader of these keys, which are distinct, and has asked for
+// all of them in one batch. A key that is not found has the zero value.
+func filled[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) loader[V] {
+	if len(keys) == 1 {
+		alone := sync.OnceValues(func() (V, error) {
+			found, err := read(ctx, keys)
+			return found[keys[0]], err
+		})
+		return func(context.Context, string) (V, error) { return alone() }
+	}
 	batch := func(ctx context.Context, keys []string) []*dataloader.Result[V] {
 		found, err := read(ctx, keys)
 		results := make([]*dataloader.Result[V], len(keys))
@@ -187,5 +221,5 @@ func filled[V any](ctx context.Context, keys []string, read func(context.Context
 	for _, k := range keys {
 		l.Load(ctx, k)
 	}
-	return l
+	return func(ctx context.Context, key string) (V, error) { return l.Load(ctx, key)() }
 }

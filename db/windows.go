@@ -1,0 +1,322 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+)
+
+// RoleSet is a set of roles.
+type RoleSet uint8
+
+// AllRoles holds every role.
+const AllRoles RoleSet = 1<<len(roles) - 1
+
+// NewRoleSet returns the set of the given roles.
+func NewRoleSet(given []Role) (set RoleSet) {
+	for i, r := range roles {
+		for _, g := range given {
+			if g == r {
+				set |= 1 << i
+			}
+		}
+	}
+	return set
+}
+
+// list returns the roles of the set, none for [AllRoles].
+func (set RoleSet) list() (list []Role) {
+	if set == AllRoles {
+		return nil
+	}
+	for i, r := range roles {
+		if set&(1<<i) != 0 {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// Window selects messages of a thread. It is comparable: equal windows select
+// the same. The zero value selects nothing; see [NewWindow].
+type Window struct {
+	Limit   int  // -1 for all
+	FromEnd bool // the limit counts from the end
+	// After and Before bound the ordinals, exclusively.
+	After, Before int64
+	Roles         RoleSet
+}
+
+// NewWindow returns the window for API arguments; nil is one that was not
+// given. first and last must not both be given, nor be negative.
+func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Window {
+	w := Window{Limit: -1, After: math.MinInt64, Before: math.MaxInt64, Roles: AllRoles}
+	if first != nil {
+		w.Limit = *first
+	}
+	if last != nil {
+		w.Limit, w.FromEnd = *last, true
+	}
+	// System messages have sequence 0 and negative ordinals.
+	if afterSequence != nil && *afterSequence >= 0 {
+		w.After = int64(*afterSequence)
+	}
+	if beforeSequence != nil {
+		if w.Before = int64(*beforeSequence); w.Before <= 0 {
+			return Window{}
+		}
+	}
+	if given != nil {
+		w.Roles = NewRoleSet(given)
+	}
+	switch w.Roles {
+	case NewRoleSet([]Role{RoleSystem}):
+		w.Before, w.Roles = min(w.Before, 1), AllRoles
+	case AllRoles &^ NewRoleSet([]Role{RoleSystem}):
+		w.After, w.Roles = max(w.After, 0), AllRoles
+	}
+	if w.Limit == 0 || w.Roles == 0 || w.After >= w.Before-1 {
+		return Window{}
+	}
+	return w
+}
+
+// ListByThreads returns the messages each thread has in the window, in order,
+// by thread id. It is one statement however many threads there are, and it
+// reads little more than it returns, however long they are.
+func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Window) (found map[string][]*Message, err error) {
+	known := knownIDs(threadIDs)
+	if len(known) == 0 || w == (Window{}) {
+		return nil, nil
+	}
+	err = r.db.read(ctx, func(s session) error {
+		found, err = windows(ctx, s, known, w, columnsOf(ctx).messages)
+		return err
+	})
+	return found, err
+}
+
+// ListWithThread returns a thread, nil when it is unknown, and its messages in
+// the window, in order. It is one statement, and so one state of both.
+func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window) (thread *Thread, messages []*Message, err error) {
+	if !knownID(threadID) {
+		return nil, nil, nil
+	}
+	columns := columnsOf(ctx)
+	err = r.db.read(ctx, func(s session) error {
+		return withID(columns.messages, func(read Columns) error {
+			thread, messages, err = readWithThread(ctx, s, threadID, w, columns.threads, read)
+			return err
+		})
+	})
+	return thread, messages, err
+}
+
+// windows reads the messages of some threads in a window, by thread id.
+func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (found map[string][]*Message, err error) {
+	err = withID(columns, func(read Columns) error {
+		found, err = readWindows(ctx, s, threadIDs, w, read)
+		return err
+	})
+	return found, err
+}
+
+// withID runs read again, with the ids of messages, when it finds a broken one
+// and they were not wanted: the error has to tell which it is.
+func withID(wanted Columns, read func(Columns) error) error {
+	err := read(wanted)
+	if _, broken := errors.AsType[*brokenMessage](err); broken && wanted&MessageID == 0 {
+		err = read(wanted | MessageID)
+	}
+	return err
+}
+
+func readWindows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
+	q := windowQuery{Window: w, dialect: s.db.dialect, threads: threadIDs}
+	selected, before := messageTable.list(columns), 0
+	if len(threadIDs) > 1 {
+		selected, before = `k.key, `+selected, 1
+	}
+	q.messages(selected)
+	lists := make([]messageList, len(threadIDs))
+	of := messageTable.these(columns)
+	var row messageRow
+	if err := s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
+		place := 0
+		if before > 0 {
+			place = int(v[0].(int64)) // what the query itself counts
+		}
+		if err := fill(&row, of, v[before:]); err != nil {
+			return err
+		}
+		row.ThreadID = threadIDs[place]
+		_, err := lists[place].add(&row, s.db.dialect)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	found := make(map[string][]*Message, len(threadIDs))
+	for i, id := range threadIDs {
+		found[id] = inOrder(lists[i].all)
+	}
+	return found, nil
+}
+
+// readWithThread reads a row of the thread, then those of its messages; each has nulls for the columns of the other.
+func readWithThread(ctx context.Context, s session, threadID string, w Window, threads, messages Columns) (thread *Thread, _ []*Message, err error) {
+	q := windowQuery{Window: w, dialect: s.db.dialect, threads: []string{threadID}}
+	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = ? UNION ALL SELECT * FROM (`, threadID)
+	q.messages(threadTable.nulls(threads) + `, ` + messageTable.list(messages))
+	q.add(`) AS u`)
+	ofThread, ofMessage := threadTable.these(threads), messageTable.these(messages)
+	var list messageList
+	var t threadRow
+	var m messageRow
+	err = s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
+		if v[0] != nil { // the thread's id
+			if err := fill(&t, ofThread, v); err != nil {
+				return err
+			}
+			thread, err = t.thread(s.db.dialect)
+			return err
+		}
+		if err := fill(&m, ofMessage, v[len(ofThread):]); err != nil {
+			return err
+		}
+		m.ThreadID = threadID
+		_, err := list.add(&m, s.db.dialect)
+		return err
+	})
+	return thread, inOrder(list.all), err
+}
+
+// inOrder sorts the messages of a thread. As a rule they come in the order of
+// an index, forward or backward, and looking whether they do costs little.
+func inOrder(list []*Message) []*Message {
+	if len(list) > 1 && list[0].compare(list[1]) > 0 {
+		slices.Reverse(list)
+	}
+	if !slices.IsSortedFunc(list, (*Message).compare) {
+		slices.SortFunc(list, (*Message).compare)
+	}
+	return list
+}
+
+// compare is the order of messages in a thread.
+func (m *Message) compare(other *Message) int {
+	return cmp.Or(cmp.Compare(m.Sequence, other.Sequence), cmp.Compare(m.position, other.position))
+}
+
+// windowQuery writes the statement for a window of some threads.
+type windowQuery struct {
+	Window
+	dialect *dialect
+	threads []string
+	text    strings.Builder
+	args    []any
+}
+
+func (q *windowQuery) add(text string, more ...any) {
+	q.text.WriteString(text)
+	q.args = append(q.args, more...)
+}
+
+// messages adds the query that selects columns of messages m, and of the keys k
+// if the threads are several. It asks for an order only where that decides what
+// is selected: a sort of all rows in the database would cost more than [inOrder].
+func (q *windowQuery) messages(selected string) {
+	wanted := q.Roles.list()
+	one, walk := len(q.threads) == 1, len(wanted) < 2 // an index has the messages of all roles, or of one, in their order
+	q.add(`SELECT ` + selected + ` FROM `)
+	if !one {
+		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))
+	}
+	switch {
+	case q.Limit < 0:
+		q.from("m", wanted)
+		q.add(` AND m.ordinal > ? AND m.ordinal < ?`, q.After, q.Before)
+	case walk && one:
+		q.from("m", wanted)
+		q.upToLimit("m")
+	case walk && q.dialect.lateral:
+		q.add(`LATERAL (SELECT x.* FROM `)
+		q.from("x", wanted)
+		q.upToLimit("x")
+		q.add(`) AS m`)
+	default:
+		q.from("m", wanted)
+		q.threshold(wanted)
+	}
+}
+
+// from adds the messages of a thread that have one of the roles; all if none are given.
+func (q *windowQuery) from(alias string, wanted []Role) {
+	q.add(`messages ` + alias)
+	if len(wanted) > 0 {
+		q.add(` {by role}`)
+	}
+	q.add(` WHERE ` + alias + `.thread_id = `)
+	if len(q.threads) == 1 {
+		q.add(`?`, q.threads[0])
+	} else {
+		q.add(`k.value`)
+	}
+	switch len(wanted) {
+	case 0:
+	case 1:
+		q.add(` AND `+alias+`.role = ?`, string(wanted[0]))
+	default:
+		q.add(` AND ` + alias + `.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
+		for _, r := range wanted {
+			q.args = append(q.args, string(r))
+		}
+	}
+}
+
+// upToLimit adds that an index is walked from the start or the end, up to the limit.
+func (q *windowQuery) upToLimit(alias string) {
+	q.add(` AND `+alias+`.ordinal > ? AND `+alias+`.ordinal < ? ORDER BY `+alias+`.ordinal`+q.direction()+` LIMIT ?`, q.After, q.Before, q.Limit)
+}
+
+func (q *windowQuery) direction() string {
+	if q.FromEnd {
+		return ` DESC`
+	}
+	return ``
+}
+
+// threshold adds that messages are on this side of the ordinal at which the
+// window of their thread ends. That is looked up by a walk up to the limit; with
+// several roles, by one such walk for each.
+func (q *windowQuery) threshold(wanted []Role) {
+	// One bound on each side: SQLite's search of an index uses one, and not always the narrower.
+	if q.FromEnd {
+		q.add(` AND m.ordinal < ? AND m.ordinal >= (SELECT min(e.ordinal) FROM (`, q.Before)
+	} else {
+		q.add(` AND m.ordinal > ? AND m.ordinal <= (SELECT max(e.ordinal) FROM (`, q.After)
+	}
+	each := func(wanted ...Role) {
+		q.add(`SELECT x.ordinal FROM `)
+		q.from("x", wanted)
+		q.upToLimit("x")
+	}
+	if len(wanted) < 2 {
+		each(wanted...)
+	} else {
+		q.add(`SELECT u.ordinal FROM (`)
+		for i, r := range wanted {
+			if i > 0 {
+				q.add(` UNION ALL `)
+			}
+			q.add(`SELECT * FROM (`)
+			each(r)
+			q.add(`) AS r`)
+		}
+		q.add(`) AS u ORDER BY u.ordinal`+q.direction()+` LIMIT ?`, q.Limit)
+	}
+	q.add(`) AS e)`)
+}
