@@ -248,6 +248,13 @@ func ParseToolCalls(list any) (JSON, error) {
 }
 
 func decodeToolCalls(j JSON) ([]ToolCall, error) {
+	if calls, ok := plainToolCalls(string(j)); ok {
+		return calls, nil
+	}
+	return anyToolCalls(j)
+}
+
+func anyToolCalls(j JSON) ([]ToolCall, error) {
 	return decodeList(j, func(f fields) (ToolCall, error) {
 		var id, kind, name, arguments *string
 		function, err := f.object("function")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -572,5 +573,39 @@ func TestEmptyMetrics(t *testing.T) {
 	}
 	if same, err := equalJSON(emptyMetrics, JSON(tylers)); err != nil || !same {
 		t.Errorf("emptyMetrics = %s, %v, want %s", emptyMetrics, err, tylers)
+	}
+}
+
+// FuzzPlainToolCalls holds the quick way to decode tool calls against the general one.
+func FuzzPlainToolCalls(f *testing.F) {
+	const call = `{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}`
+	for _, text := range []string{`[]`, ` [ ] `, `[` + call + `]`, `[` + call + `, ` + call + "]\n", `[` + call + `,]`, `[` + call, `null`, ``, `{}`, `[[]]`,
+		`[{"id":"","type":"","function":{"name":"","arguments":""}}]`, `[{"id":"","id":"c","function":{"name":"f","arguments":""}}]`,
+		`[{"id":"a","id":"b","type":"","function":{"name":"f","arguments":""}}]`, `[{"id":"a","type":"","function":{"name":"f"},"function":{"arguments":"x"}}]`,
+		`[{"id":null,"type":"","function":{"name":"f","arguments":""}}]`, `[{"id":"\u00e9\ud83d\ude00\/\b\f\n\r\t\\","type":"","function":{"name":"f","arguments":"é"}}]`,
+		`[{"id":"a","type":"t","function":{"name":"f","arguments":"x"},"index":0}]`, "[{\"id\":\"a\n\",\"type\":\"\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]",
+		`[{"type":"t","function":{"arguments":"x","name":"f"},"id":"a"}]`, `[{"ID":"a","type":"t","function":{"name":"f","arguments":"x"}}]`, `[{}]`, `[{"id":"\`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := plainToolCalls(text)
+		if !ok {
+			return
+		}
+		want, err := anyToolCalls(JSON(text))
+		if err != nil || len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, and by the general way %+v, %v", text, got, want, err)
+		}
+	})
+}
+
+func TestPlainToolCalls(t *testing.T) {
+	t.Parallel()
+	j, err := EncodeToolCalls([]ToolCall{{"c", "function", ToolCallFunction{"f", "{\"a\": \"\\n\"}"}}, {"d", "", ToolCallFunction{"g", ""}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := plainToolCalls(string(j)); !ok {
+		t.Errorf("what we write is left to the general way: %s", j)
 	}
 }
