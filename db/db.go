@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type DB struct {
 	writer  *sqlx.DB
 	reader  *sqlx.DB // the writer, unless SQLite has a file
 	group   *group   // of writes, on SQLite
+	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
 	now     func() time.Time
@@ -51,7 +53,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID}
+	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

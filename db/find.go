@@ -3,10 +3,13 @@ package db
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/hex"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Where a property is from, as the first letter of its key.
@@ -162,7 +165,55 @@ const (
 // counting, but every number of them is a statement to prepare.
 const maxProbes = 8
 
+// commonValues remembers which properties had rare matches or more when they
+// were last searched, in as much memory as it has bits: two that share one are
+// both taken to be common, which costs time only. It is safe for concurrent use.
+type commonValues struct {
+	seed maphash.Seed
+	bits [4096]atomic.Bool
+}
+
+func (c *commonValues) bit(p property) *atomic.Bool {
+	return &c.bits[maphash.Comparable(c.seed, p)%uint64(len(c.bits))]
+}
+
+// findFew returns the threads that have a property, if less than rare have it:
+// that is nearly every search, and the statement for it is a third of the work
+// of the one in find. It reports false if there are more.
+func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (threads []*Thread, few bool, err error) {
+	common := r.db.common.bit(p)
+	if common.Load() || limit == 0 || offset >= rare { // then no row would tell how many there are
+		return nil, false, nil
+	}
+	columns := columnsOf(ctx).threads
+	of := threadTable.these(columns)
+	const matches = `FROM thread_properties x WHERE x.key = ? AND x.value = ? LIMIT ?`
+	query := `SELECT ` + threadTable.list(columns) + `, (SELECT count(*) FROM (SELECT 1 ` + matches + `) AS counted)
+		FROM (SELECT x.thread_id ` + matches + `) AS few CROSS JOIN threads t WHERE t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
+	err = r.db.read(ctx, func(s session) error {
+		threads, few = nil, true
+		return s.each(ctx, query, []any{p.Key, p.Value, rare, p.Key, p.Value, rare, limit, offset}, func(v []driver.Value) error {
+			if n, ok := v[len(of)].(int64); !ok || n >= rare {
+				few = false
+				return nil
+			}
+			var row threadRow
+			if err := fill(&row, of, v); err != nil {
+				return err
+			}
+			t, err := row.thread(s.db.dialect)
+			threads = append(threads, t)
+			return err
+		})
+	})
+	if err == nil && !few {
+		common.Store(true)
+	}
+	return threads, few, err
+}
+
 // find returns the threads that have all properties and none of the absent keys.
+// It is one statement, or two for a property that is common and was not known to be.
 //
 // The statement decides by itself which of the two ways to go, from the data
 // and not from the planner's statistics: driver is the rarest of the given
@@ -172,6 +223,11 @@ const maxProbes = 8
 func (r *Threads) find(ctx context.Context, present []property, absent []string, limit, offset int) ([]*Thread, error) {
 	if len(present) == 0 && len(absent) == 0 {
 		return r.List(ctx, limit, offset)
+	}
+	if len(present) == 1 && len(absent) == 0 {
+		if threads, few, err := r.findFew(ctx, present[0], limit, offset); err != nil || few {
+			return threads, err
+		}
 	}
 	columns := columnsOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
 	selected := threadTable.list(columns)
