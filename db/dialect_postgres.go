@@ -3,9 +3,11 @@ package db
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +35,8 @@ var postgres = dialect{
 	lateral:     true,
 	writableCTE: true,
 	snapshot:    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	bulk:        insertArrays,
+	bulkRows:    100_000, // as many as there are
 	list:        func(s []string) any { return pq.StringArray(s) },
 	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
@@ -134,3 +138,57 @@ func (c eitherTLS) Connect(ctx context.Context) (conn driver.Conn, err error) {
 }
 
 func (c eitherTLS) Driver() driver.Driver { return c[0].Driver() }
+
+// insertArrays inserts rows by a bound array for each column: one statement for any number of them.
+func insertArrays(table string, columns []bulkColumn, rows [][]any) (string, []any) {
+	var values, arrays, aliases []string
+	args := make([]any, len(columns))
+	for i, c := range columns {
+		alias := fmt.Sprintf("c%d", i)
+		values = append(values, `CAST(u.`+alias+` AS `+c.kind+`)`)
+		arrays = append(arrays, `CAST(? AS text[])`)
+		aliases = append(aliases, alias)
+		array := []byte{'{'}
+		for j, r := range rows {
+			if j > 0 {
+				array = append(array, ',')
+			}
+			array = appendElement(array, r[i])
+		}
+		args[i] = string(append(array, '}'))
+	}
+	return `INSERT INTO ` + table + ` (` + names(columns) + `) SELECT ` + strings.Join(values, ", ") +
+		` FROM unnest(` + strings.Join(arrays, ", ") + `) AS u(` + strings.Join(aliases, ", ") + `)`, args
+}
+
+// appendElement appends a value as an element of an array's text.
+func appendElement(array []byte, v any) []byte {
+	var text string
+	switch v := v.(type) {
+	case nil:
+		return append(array, "NULL"...)
+	case *string:
+		if v == nil {
+			return append(array, "NULL"...)
+		}
+		text = *v
+	case int:
+		return strconv.AppendInt(array, int64(v), 10)
+	case string:
+		text = v
+	case JSON:
+		text = string(v)
+	case Role:
+		text = string(v)
+	default:
+		panic(fmt.Sprintf("%T in a row", v))
+	}
+	array = append(array, '"')
+	for i := range len(text) {
+		if text[i] == '"' || text[i] == '\\' {
+			array = append(array, '\\')
+		}
+		array = append(array, text[i])
+	}
+	return append(array, '"')
+}

@@ -302,71 +302,87 @@ func (r *Threads) Restore(ctx context.Context, p ThreadPatch, updatedAt time.Tim
 const lastRestored = 9999
 
 func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) (thread *Thread, err error) {
-	if restored != nil && restored.Year() >= lastRestored {
-		return nil, Invalidf([]any{"updatedAt"}, "must be before the year %d", lastRestored)
-	}
-	if err := p.validate(); err != nil {
+	if err := p.check(restored); err != nil {
 		return nil, err
-	}
-	if p.Messages != nil {
-		if err := validateList(*p.Messages); err != nil {
-			return nil, At(err, "messages")
-		}
 	}
 	id := r.db.newID()
 	if p.ID != nil {
 		id = *p.ID
 	}
 	err = r.db.write(ctx, func(s session) error {
-		now := r.db.Now()
-		row, created, err := create(ctx, s, id, p, now)
-		if err != nil {
-			return err
-		}
-		stored, err := row.thread(s.db.dialect)
-		if err != nil {
-			return err
-		}
-		if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
-			return conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
-		}
-		changed := *stored
-		if restored != nil {
-			title := DefaultTitle
-			changed = Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now}
-			if p.CreatedAt != nil {
-				changed.CreatedAt = *p.CreatedAt
-			}
-		}
-		changed.apply(p)
-		switch {
-		case restored != nil:
-			changed.UpdatedAt = *restored
-		case !created:
-			changed.UpdatedAt = after(stored.UpdatedAt, now)
-		}
-		counted, err := row.counters(id)
-		if err != nil {
-			return err
-		}
-		if p.Messages != nil {
-			var before []*Message
-			if !created {
-				if before, err = messagesWhere(ctx, s, `m.thread_id = ?`, id); err != nil {
-					return err
-				}
-			}
-			if counted, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
-				return At(err, "messages")
-			}
-		}
-		if err := writeThread(ctx, s, stored, &changed, created); err != nil {
-			return err
-		}
-		thread = &changed
-		return touch(ctx, s, &changed, counted)
+		thread, err = saveIn(ctx, s, id, p, restored)
+		return err
 	})
 	return thread, err
+}
+
+// check checks what holds for a save, or for what is restored as of a time, whatever is stored.
+func (p ThreadPatch) check(restored *time.Time) error {
+	if restored != nil && restored.Year() >= lastRestored {
+		return Invalidf([]any{"updatedAt"}, "must be before the year %d", lastRestored)
+	}
+	if err := p.validate(); err != nil {
+		return err
+	}
+	if p.Messages != nil {
+		return At(validateList(*p.Messages), "messages")
+	}
+	return nil
+}
+
+// restoredThread returns a thread that is what p says and nothing else.
+func restoredThread(id string, p ThreadPatch, updatedAt, now time.Time) Thread {
+	title := DefaultTitle
+	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: updatedAt}
+	if p.CreatedAt != nil {
+		t.CreatedAt = *p.CreatedAt
+	}
+	t.apply(p)
+	return t
+}
+
+// saveIn is save inside a transaction.
+func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (*Thread, error) {
+	now := s.db.Now()
+	row, created, err := create(ctx, s, id, p, now)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := row.thread(s.db.dialect)
+	if err != nil {
+		return nil, err
+	}
+	if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
+		return nil, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+	}
+	changed := *stored
+	if restored != nil {
+		changed = restoredThread(id, p, *restored, now)
+	} else {
+		changed.apply(p)
+		if !created {
+			changed.UpdatedAt = after(stored.UpdatedAt, now)
+		}
+	}
+	counted, err := row.counters(id)
+	if err != nil {
+		return nil, err
+	}
+	if p.Messages != nil {
+		var before []*Message
+		if !created {
+			if before, err = messagesWhere(ctx, s, `m.thread_id = ?`, id); err != nil {
+				return nil, err
+			}
+		}
+		if counted, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
+			return nil, At(err, "messages")
+		}
+	}
+	if err := writeThread(ctx, s, stored, &changed, created); err != nil {
+		return nil, err
+	}
+	return &changed, touch(ctx, s, &changed, counted)
 }
 
 // create locks the thread, making it first if it is not there.
@@ -471,76 +487,91 @@ func validateList(list []MessagePatch) error {
 // indexes are checked row by row, and no thread is that long.
 const parked = 1 << 40
 
-// replaceMessages makes list the thread's messages instead of the stored ones:
-// known ids are updated in place, new ones inserted, the rest deleted. With
-// anew, the stored fields of known ones do not count. It returns the new
-// counters of the thread.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (counted counters, err error) {
+// merged is what makes a list of messages out of the stored ones.
+type merged struct {
+	counters       // of the thread, then
+	added, updated []*Message
+	moved          []string // of the updated, those whose place changed
+	unknown        []string // ids of the added that the client chose
+	dropped        []string
+}
+
+// merge puts list in the place of the stored messages: known ids are updated,
+// new ones added, the rest dropped. With anew, the stored fields of known ones do not count.
+func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (merged, error) {
+	var r merged
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
 		old[m.ID] = m
 	}
-	var added, updated []*Message
-	var moved, dropped, unknown []string
 	for i, p := range list {
 		m := newMessage(threadID, now)
 		var before *Message
 		if p.ID == nil {
-			m.ID = s.db.newID()
+			m.ID = db.newID()
 		} else if m.ID, before = *p.ID, old[*p.ID]; before == nil {
-			unknown = append(unknown, m.ID)
+			r.unknown = append(r.unknown, m.ID)
 		} else if !anew {
 			m = *before
 		}
 		if err := m.apply(p, now); err != nil {
-			return counted, m.broken("content", err)
+			return r, m.broken("content", err)
 		}
 		if err := m.validate(); err != nil {
-			return counted, At(err, i)
+			return r, At(err, i)
 		}
-		counted.place(&m)
+		r.place(&m)
 		if before == nil {
-			added = append(added, &m)
+			r.added = append(r.added, &m)
 			continue
 		}
 		delete(old, m.ID)
 		if reflect.DeepEqual(&m, before) {
 			continue
 		}
-		updated = append(updated, &m)
+		r.updated = append(r.updated, &m)
 		if m.Sequence != before.Sequence || m.position != before.position {
-			moved = append(moved, m.ID)
+			r.moved = append(r.moved, m.ID)
 		}
 	}
 	for id := range old {
-		dropped = append(dropped, id)
+		r.dropped = append(r.dropped, id)
 	}
+	return r, nil
+}
 
-	if len(unknown) > 0 {
-		taken, err := messagesByID(ctx, s, unknown)
+// replaceMessages makes list the thread's messages instead of the stored ones,
+// and returns the new counters of the thread.
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (counters, error) {
+	r, err := merge(s.db, threadID, stored, list, now, anew)
+	if err != nil {
+		return counters{}, err
+	}
+	if len(r.unknown) > 0 {
+		taken, err := messagesByID(ctx, s, r.unknown)
 		if err != nil {
-			return counted, err
+			return counters{}, err
 		}
 		for id := range taken {
-			return counted, conflictf("the message id %q belongs to another thread", id)
+			return counters{}, conflictf("the message id %q belongs to another thread", id)
 		}
 	}
-	if len(dropped) > 0 {
-		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(dropped)); err != nil {
-			return counted, err
+	if len(r.dropped) > 0 {
+		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(r.dropped)); err != nil {
+			return counters{}, err
 		}
 	}
-	if len(moved) > 0 {
+	if len(r.moved) > 0 {
 		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-			WHERE thread_id = ? AND id {in}`, parked, parked, threadID, s.db.dialect.list(moved)); err != nil {
-			return counted, err
+			WHERE thread_id = ? AND id {in}`, parked, parked, threadID, s.db.dialect.list(r.moved)); err != nil {
+			return counters{}, err
 		}
 	}
-	if len(updated) > 0 {
-		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, updated))); err != nil {
-			return counted, err
+	if len(r.updated) > 0 {
+		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, r.updated))); err != nil {
+			return counters{}, err
 		}
 	}
-	return counted, insert(ctx, s, threadID, added)
+	return r.counters, insert(ctx, s, threadID, r.added)
 }

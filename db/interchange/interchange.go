@@ -5,6 +5,7 @@ package interchange
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,41 +55,106 @@ var tylersNames = map[string]string{
 
 // Store is what Import writes to.
 type Store interface {
+	// RestoreAll restores all or none; its error may be of them together only.
+	RestoreAll(ctx context.Context, list []db.Restored) error
 	Restore(ctx context.Context, p db.ThreadPatch, updatedAt time.Time) (*db.Thread, error)
 }
 
 // Import makes each thread of r what its line says, and calls progress with the
-// number of threads and messages after each. A line is the thread's whole new
+// number of threads and messages so far. A line is the thread's whole new
 // state, so importing twice changes nothing. It stops at the first bad line with
 // a [*LineError] that names file; every earlier thread is kept whole.
+//
+// It reads ahead of what it writes: what was read meanwhile is one transaction.
+// When it returns early, a read that is under way is still finished.
 func Import(ctx context.Context, store Store, file string, r io.Reader, progress func(threads, messages int)) error {
-	lines := bufio.NewReaderSize(r, 1<<20)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := make(chan batch)
+	var failed error // of reading, once batches is closed
+	go func() {
+		defer close(batches)
+		failed = read(ctx, file, r, batches)
+	}()
 	var threads, messages int
+	for b := range batches {
+		err := store.RestoreAll(ctx, b.threads)
+		for i, t := range b.threads {
+			if err != nil { // one by one, those before the bad one are kept, and it is found
+				if _, err := store.Restore(ctx, t.ThreadPatch, t.UpdatedAt); err != nil {
+					if ctx.Err() != nil {
+						return ctx.Err() // the line is not to blame
+					}
+					return &LineError{file, b.lines[i], err}
+				}
+			}
+			threads++
+			messages += len(*t.Messages)
+			progress(threads, messages)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return failed
+}
+
+// batch is what is written in one transaction.
+type batch struct {
+	threads []db.Restored
+	lines   []int // where they stand, from 1
+	size    int   // bytes of these lines
+}
+
+// Bounds of a batch. Larger ones are no faster, and take memory: a line takes ten times its size while it is written.
+const (
+	maxBatch     = 500     // threads
+	maxBatchSize = 1 << 20 // bytes, unless one line is longer
+)
+
+// read sends the threads of r in batches, each as soon as somebody takes it.
+func read(ctx context.Context, file string, r io.Reader, to chan<- batch) error {
+	var next batch
+	send := func() error {
+		if len(next.threads) == 0 {
+			return nil
+		}
+		select {
+		case to <- next:
+			next = batch{}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	lines := bufio.NewReaderSize(r, 1<<20)
 	for number := 1; ; number++ {
 		line, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return send()
 		}
-		bad := func(err error) error { return &LineError{file, number, err} }
+		var t db.Restored
+		if err == nil {
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			t.ThreadPatch, t.UpdatedAt, err = decode(line)
+		}
 		if err != nil {
-			return bad(err)
+			return cmp.Or(send(), error(&LineError{file, number, err}))
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
+		next.threads, next.lines, next.size = append(next.threads, t), append(next.lines, number), next.size+len(line)
+		if len(next.threads) >= maxBatch || next.size >= maxBatchSize {
+			if err := send(); err != nil {
+				return err
+			}
 			continue
 		}
-		patch, updatedAt, err := decode(line)
-		if err != nil {
-			return bad(err)
+		select {
+		case to <- next:
+			next = batch{}
+		default:
 		}
-		if _, err := store.Restore(ctx, patch, updatedAt); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err() // the line is not to blame
-			}
-			return bad(err)
-		}
-		threads++
-		messages += len(*patch.Messages)
-		progress(threads, messages)
 	}
 }
 

@@ -35,6 +35,21 @@ func (r *recorder) Restore(_ context.Context, p db.ThreadPatch, updatedAt time.T
 	return &db.Thread{ID: *p.ID}, nil
 }
 
+// RestoreAll restores all or none.
+func (r *recorder) RestoreAll(ctx context.Context, list []db.Restored) error {
+	for _, t := range list {
+		if *t.ID == r.failAt {
+			return r.err
+		}
+	}
+	for _, t := range list {
+		if _, err := r.Restore(ctx, t.ThreadPatch, t.UpdatedAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ids are the ids of the threads restored, in order.
 func (r *recorder) ids() []string {
 	ids := []string{}

@@ -1,0 +1,134 @@
+package db
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Restored is a thread as it is to be, whatever is stored; see [Threads.Restore].
+type Restored struct {
+	ThreadPatch // with an ID
+	UpdatedAt   time.Time
+}
+
+// RestoreAll restores several threads in one transaction, all or none. Those
+// that are new are inserted together. An error does not tell which thread is to
+// blame, and may be of the company only: restored one by one, they may all succeed.
+func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
+	ids := make([]string, len(list))
+	for i, t := range list {
+		if err := t.check(&t.UpdatedAt); err != nil {
+			return err
+		}
+		ids[i] = *t.ID
+	}
+	return r.db.write(ctx, func(s session) error {
+		var stored []string
+		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.id {in}`, s.db.dialect.list(ids)); err != nil {
+			return err
+		}
+		known := make(map[string]bool, len(stored))
+		for _, id := range stored {
+			known[id] = true
+		}
+		var added bulk
+		var again []Restored
+		for _, t := range list {
+			if known[*t.ID] {
+				again = append(again, t)
+				continue
+			}
+			known[*t.ID] = true
+			if err := added.thread(s.db, t); err != nil {
+				return err
+			}
+		}
+		if err := added.insert(ctx, s); err != nil {
+			return err
+		}
+		for _, t := range again {
+			if _, err := saveIn(ctx, s, *t.ID, t.ThreadPatch, &t.UpdatedAt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bulk collects the rows of new threads.
+type bulk struct{ threads, messages, properties [][]any }
+
+func (b *bulk) thread(db *DB, r Restored) error {
+	at := db.dialect.formatTime
+	now := db.Now()
+	t := restoredThread(*r.ID, r.ThreadPatch, r.UpdatedAt, now)
+	var list []MessagePatch
+	if r.Messages != nil {
+		list = *r.Messages
+	}
+	m, err := merge(db, t.ID, nil, list, now, true)
+	if err != nil {
+		return At(err, "messages")
+	}
+	for _, message := range m.added {
+		b.messages = append(b.messages, append(message.values(db.dialect), t.ID))
+	}
+	properties, err := t.properties()
+	if err != nil {
+		return err
+	}
+	for _, p := range properties {
+		b.properties = append(b.properties, []any{t.ID, p.Key, p.Value})
+	}
+	row := []any{t.ID, nil, string(t.Attributes), t.Source.null(), at(t.CreatedAt), at(t.UpdatedAt), m.last}
+	if t.Title != nil {
+		row[1] = *t.Title
+	}
+	for _, n := range m.counts {
+		row = append(row, n)
+	}
+	b.threads = append(b.threads, row)
+	return nil
+}
+
+func (b *bulk) insert(ctx context.Context, s session) error {
+	for _, into := range []struct {
+		table   string
+		columns []bulkColumn
+		rows    [][]any
+	}{
+		{"threads", threadBulk, b.threads}, {"messages", messageBulk, b.messages}, {"thread_properties", propertyBulk, b.properties},
+	} {
+		for rows := range slices.Chunk(into.rows, s.db.dialect.bulkRows) {
+			query, args := s.db.dialect.bulk(into.table, into.columns, rows)
+			if _, err := s.exec(ctx, query, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bulkColumn is a column of rows to insert, with its type in the dialect's words.
+type bulkColumn struct{ name, kind string }
+
+// The columns of the rows in a bulk.
+var (
+	threadBulk = []bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"},
+		{"last_sequence", "bigint"}, {"system_count", "bigint"}, {"user_count", "bigint"}, {"assistant_count", "bigint"}, {"tool_count", "bigint"}}
+	messageBulk = []bulkColumn{{"id", "text"}, {"sequence", "bigint"}, {"position", "bigint"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"},
+		{"name", "text"}, {"tool_call_id", "text"}, {"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"},
+		{"attachments", "{json}"}, {"metrics", "{json}"}, {"thread_id", "text"}}
+	propertyBulk = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
+)
+
+// names returns the columns' names, separated by commas.
+func names(columns []bulkColumn) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = c.name
+	}
+	return strings.Join(list, ", ")
+}
