@@ -13,6 +13,8 @@ import (
 type ThreadStore interface {
 	loaders.Threads
 	List(ctx context.Context, limit, offset int) ([]*db.Thread, error)
+	Page(ctx context.Context, p db.PageRequest) (*db.Page, error)
+	Count(ctx context.Context) (int, error)
 	FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*db.Thread, error)
 	FindBySource(ctx context.Context, name string, properties map[string]any, limit, offset int) ([]*db.Thread, error)
 	Save(ctx context.Context, p db.ThreadPatch) (*db.Thread, error)
