@@ -97,6 +97,9 @@ type PageRequest struct {
 	After, Before *Cursor
 	Limit         int  // how many of them at most
 	FromEnd       bool // the last ones, not the first
+	// Beyond asks for what is before After and past Before, too: without it, HasPrevious is false for a page with
+	// After, and HasNext for one with Before, unless threads between them were left out there.
+	Beyond bool
 }
 
 // Page is a part of the list of all threads, newest first.
@@ -134,8 +137,8 @@ func (r *Threads) Page(ctx context.Context, p PageRequest) (*Page, error) {
 }
 
 // query returns the statement for a page's threads, in any order: those between
-// the cursors and one more, for whether the list goes on; and beyond each cursor
-// the nearest one, for whether there is any. Each part is a walk of the index
+// the cursors and one more, for whether the list goes on; and, if asked for, beyond
+// each cursor the nearest one, for whether there is any. Each part is a walk of the index
 // threads_updated_at from a place in it. (A comparison of rows is that; spelled
 // out, with OR, it would be a walk from the end.)
 func (p PageRequest) query(d *dialect, selected string) (query string, args []any) {
@@ -155,7 +158,7 @@ func (p PageRequest) query(d *dialect, selected string) (query string, args []an
 	}
 	query += ` ` + order + ` LIMIT ?`
 	args = append(args, p.Limit+1)
-	if p.After == nil && p.Before == nil {
+	if !p.Beyond || p.After == nil && p.Before == nil {
 		return query, args
 	}
 	query = `SELECT * FROM (` + query + `) AS page`

@@ -67,6 +67,21 @@ func asksFor(ctx context.Context, name string) bool {
 	return false
 }
 
+// asksBeyond reports whether the current field, a connection, is asked what is beyond the cursors of its page.
+func asksBeyond(ctx context.Context, p db.PageRequest) bool {
+	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
+		if info.Name != "pageInfo" {
+			continue
+		}
+		for _, f := range graphql.CollectFields(graphql.GetOperationContext(ctx), info.Selections, []string{"PageInfo"}) {
+			if f.Name == "hasPreviousPage" && p.After != nil || f.Name == "hasNextPage" && p.Before != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // add appends messages and lets their thread be found as it was right after.
 func (r *Resolver) add(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
 	messages, thread, err := r.Messages.Add(ctx, threadID, patches)

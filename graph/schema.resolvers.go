@@ -78,6 +78,7 @@ func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after 
 	if err != nil {
 		return nil, err
 	}
+	request.Beyond = asksBeyond(ctx, request)
 	found, err := r.Resolver.Threads.Page(ctx, request)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func testPages(t *testing.T, driver db.Driver) {
 	for _, after := range places {
 		for _, before := range places {
 			for _, fromEnd := range []bool{false, true} {
-				diff(t, "a page of an empty store", page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd}), &db.Page{})
+				diff(t, "a page of an empty store", page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, Beyond: true}), &db.Page{})
 			}
 		}
 	}
@@ -91,7 +91,14 @@ func testPages(t *testing.T, driver db.Driver) {
 					} else if beyond > 0 {
 						to, want.HasNext = from+limit, true
 					}
-					got := page(db.PageRequest{After: after, Before: before, Limit: limit, FromEnd: fromEnd})
+					p := db.PageRequest{After: after, Before: before, Limit: limit, FromEnd: fromEnd}
+					less := page(p)
+					p.Beyond = true
+					got := page(p)
+					diff(t, "not asking beyond the cursors", ids(less.Threads), ids(got.Threads))
+					if less.HasPrevious && !got.HasPrevious || less.HasNext && !got.HasNext {
+						t.Errorf("not asking beyond the cursors, %+v has more than %+v", less, got)
+					}
 					diff(t, fmt.Sprintf("after %v before %v limit %d from the end %v", after, before, limit, fromEnd),
 						[]any{ids(got.Threads), got.HasPrevious, got.HasNext}, []any{slices.Clone(all[from:to]), want.HasPrevious, want.HasNext})
 				}
