@@ -106,8 +106,9 @@ var planner = map[string]string{
 	"enable_seqscan":    "off",
 	"enable_hashjoin":   "off",
 	"enable_mergejoin":  "off",
-	"enable_bitmapscan": "off", // its rows come in no order
-	"jit":               "off", // compiling such a plan takes longer than running it
+	"enable_bitmapscan": "off",                // its rows come in no order
+	"plan_cache_mode":   "force_generic_plan", // else a bound limit, which could be any, makes it plan each time anew
+	"jit":               "off",                // compiling such a plan takes longer than running it
 }
 
 // tlsModes are the modes to try in turn for an sslmode. lib/pq's own prefer and

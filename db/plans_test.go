@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lib/pq"
+
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 )
@@ -43,6 +45,26 @@ func TestPlans(t *testing.T) {
 	window := func(first, last, after *int, roles ...db.Role) db.Window {
 		return db.NewWindow(first, last, after, nil, roles)
 	}
+	// page reads a page of 100 threads from a place in the list, a share of it from its start; -1 is the start itself.
+	page := func(share float64, p db.PageRequest) func(*db.DB) (int, error) {
+		p.Limit = 100
+		if share >= 0 {
+			i := n - 1 - int(share*float64(n))
+			c := db.Cursor{UpdatedAt: dbtest.BulkTime(i), ID: dbtest.BulkID(i)}
+			if p.FromEnd {
+				p.Before = &c
+			} else {
+				p.After = &c
+			}
+		}
+		return func(s *db.DB) (int, error) {
+			got, err := s.Threads().Page(ctx, p)
+			if err != nil {
+				return 0, err
+			}
+			return len(got.Threads), nil
+		}
+	}
 	cases := []struct {
 		name string
 		read func(*db.DB) (int, error)
@@ -50,6 +72,12 @@ func TestPlans(t *testing.T) {
 		plan string // in the plan of SQLite
 	}{
 		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Threads().List(ctx, 100, 0)) }, 1, `SCAN t USING INDEX threads_updated_at`},
+		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2, `SCAN t USING INDEX threads_updated_at`},
+		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)<(?,?))`},
+		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{Beyond: true}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)>(?,?))`},
+		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2, `SCAN t USING INDEX threads_updated_at`},
+		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)>(?,?))`},
+		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Threads().Count(ctx) }, 1, `COVERING INDEX`},
 		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (id=?)`},
 		{"message(id)", func(s *db.DB) (int, error) { _, err := s.Messages().Get(ctx, dbtest.BulkID(5)+"/1"); return 1, err }, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)`},
 		{"findThreadsByAttributes(customer), 10 matches", func(s *db.DB) (int, error) {
@@ -104,7 +132,7 @@ func TestPlans(t *testing.T) {
 			raw := dbtest.Raw(t, o)
 			if driver == db.PostgreSQL { // what the store's own connections have
 				raw.SetMaxOpenConns(1)
-				dbtest.Exec(t, raw, "SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", "SET jit = off")
+				dbtest.Exec(t, raw, "SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", "SET plan_cache_mode = force_generic_plan", "SET jit = off")
 			}
 			for _, c := range cases {
 				if _, err := c.read(store); err != nil { // a search finds out here whether the value is common
@@ -169,6 +197,9 @@ func makeLong(t *testing.T, store *db.DB) {
 // scan matches what a plan of SQLite must not have: reading a table from one end to the other.
 var scan = regexp.MustCompile(`SCAN (threads|messages|thread_properties|t|m|x|p)\b`)
 
+// walked matches what it may have: the walk in order, which stops at its limit, and the count of all threads.
+var walked = regexp.MustCompile(`USING (INDEX threads_updated_at|COVERING INDEX sqlite_autoindex_threads_1)`)
+
 // explain returns the plan of a statement, and on PostgreSQL how many rows its scans touched.
 func explain(t *testing.T, raw *sql.DB, driver db.Driver, c dbtest.Call) (string, int) {
 	t.Helper()
@@ -188,18 +219,28 @@ func explain(t *testing.T, raw *sql.DB, driver db.Driver, c dbtest.Call) (string
 			}
 			depth[id] = depth[parent] + 1
 			lines = append(lines, strings.Repeat("  ", depth[id]-1)+detail)
-			if scan.MatchString(detail) && !strings.Contains(detail, "USING INDEX threads_updated_at") {
+			if scan.MatchString(detail) && !walked.MatchString(detail) {
 				t.Errorf("%s:\n%s", detail, c.Text)
 			}
 		}
 		return strings.Join(lines, "\n"), 0
 	}
+	// The plan of a prepared statement for any values, which is what the store's connections run.
+	dbtest.Exec(t, raw, "PREPARE q AS "+c.Text)
+	defer dbtest.Exec(t, raw, "DEALLOCATE q")
+	var values []string
+	for _, a := range c.Args {
+		values = append(values, pq.QuoteLiteral(fmt.Sprint(a)))
+	}
+	call := " EXECUTE q"
+	if len(values) > 0 {
+		call += "(" + strings.Join(values, ", ") + ")"
+	}
 	var lines []string
-	rows, err := raw.Query("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+c.Text, c.Args...)
+	rows, err := raw.Query("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)" + call)
 	if err != nil {
 		t.Fatalf("%s: %v", c.Text, err)
 	}
-	defer rows.Close()
 	for rows.Next() {
 		var line string
 		if err := rows.Scan(&line); err != nil {
@@ -207,8 +248,9 @@ func explain(t *testing.T, raw *sql.DB, driver db.Driver, c dbtest.Call) (string
 		}
 		lines = append(lines, line)
 	}
+	rows.Close()
 	var text []byte
-	if err := raw.QueryRow("EXPLAIN (ANALYZE, FORMAT JSON) "+c.Text, c.Args...).Scan(&text); err != nil {
+	if err := raw.QueryRow("EXPLAIN (ANALYZE, FORMAT JSON)" + call).Scan(&text); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
@@ -256,7 +298,7 @@ Written by `+"`.ci/with-postgres go test ./db -run TestPlans -update`"+`; the te
 The store has %d threads of %d messages, and one thread of 10,000 messages whose first ten are from a tool (Bulk in db/dbtest/bulk.go, makeLong in db/plans_test.go).
 
 A plan is fine when it is a search, or a walk in order that stops at its limit. On PostgreSQL the test counts the rows that the scans touch; on
-SQLite it fails for a SCAN of a table, the walk of threads_updated_at aside. A search for several properties first counts how many threads have each, up
+SQLite it fails for a SCAN of a table, the walk of threads_updated_at and the count of all threads aside. A search for several properties first counts how many threads have each, up
 to a bound of 2,000 (find.go): for a property that many threads have, these index entries are most of the rows touched.
 `, threads, messages)
 	for _, d := range dbtest.Drivers {

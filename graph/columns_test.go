@@ -22,11 +22,22 @@ func TestColumns(t *testing.T) {
 		const find = `findThreadsByAttributes(attributes: {language: "en"})`
 		all := a.must(`{ threads { ...everything } found: `+find+` { ...everything } }`+everything, nil)
 		threads, found := all["threads"].([]any), all["found"].([]any)
+		edges := func(data map[string]any) []any { return data["pages"].(map[string]any)["edges"].([]any) }
+		withAll := edges(a.must(`{ pages: threadConnection(first: 50) { edges { cursor node { ...everything } } } }`+everything, nil))
+		for i, e := range edges(a.must(`{ pages: threadConnection { edges { cursor } } }`, nil)) {
+			if want := withAll[i].(map[string]any)["cursor"]; e.(map[string]any)["cursor"] != want {
+				t.Errorf("ThreadEdge.cursor alone: %v, want %v", e, want)
+			}
+		}
 		for field, selection := range map[string]string{"id": "", "title": "", "attributes": "", "source": "", "createdAt": "", "updatedAt": "", "messageCount": ""} {
 			got := a.must(fmt.Sprintf(`{ threads { %[1]s %[2]s } found: %[3]s { %[1]s %[2]s } }`, field, selection, find), nil)
+			alone := edges(a.must(fmt.Sprintf(`{ pages: threadConnection { edges { node { %s %s } } } }`, field, selection), nil))
 			for i, th := range threads {
 				if d := cmp.Diff(th.(map[string]any)[field], got["threads"].([]any)[i].(map[string]any)[field]); d != "" {
 					t.Errorf("Thread.%s alone: got (+), want (-):\n%s", field, d)
+				}
+				if d := cmp.Diff(th.(map[string]any)[field], alone[i].(map[string]any)["node"].(map[string]any)[field]); d != "" {
+					t.Errorf("Thread.%s alone, by cursor: got (+), want (-):\n%s", field, d)
 				}
 			}
 			for i, th := range found {

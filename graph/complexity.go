@@ -18,8 +18,8 @@ const wholeThread = 100
 const maxCost = 1 << 50
 
 // complexity returns the cost functions: each field 1, times the page of every
-// paged list around it. A limit or offset out of range costs nothing beyond its
-// field: the resolver refuses it, which must not be hidden behind "too complex".
+// paged list around it. A limit, offset or cursor that the resolver will refuse costs
+// nothing beyond its field: that must not be hidden behind "too complex".
 func complexity(maxPage int) (c generated.ComplexityRoot) {
 	times := func(child, page int) int {
 		if page > 0 && child > maxCost/page {
@@ -43,6 +43,13 @@ func complexity(maxPage int) (c generated.ComplexityRoot) {
 		return times(child, wholeThread)
 	}
 	c.Query.Threads = list
+	c.Query.ThreadConnection = func(child int, first *int, after *string, last *int, before *string) int {
+		p, err := pageRequest(maxPage, first, after, last, before)
+		if err != nil {
+			return 1
+		}
+		return times(child, p.Limit)
+	}
 	c.Query.RecentThreads = func(child int, limit *int) int {
 		if limit == nil {
 			return times(child, maxPage)

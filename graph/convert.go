@@ -23,6 +23,42 @@ func (r *Resolver) checkPage(limit, offset int) error {
 	return nil
 }
 
+// defaultPage is how many threads a connection without first and last has, as the lists by offset.
+const defaultPage = 100
+
+// pageRequest checks the arguments of a connection.
+func pageRequest(maxPage int, first *int, after *string, last *int, before *string) (p db.PageRequest, err error) {
+	if first != nil && last != nil {
+		return p, db.Invalidf([]any{"last"}, "must not be given together with first")
+	}
+	p.Limit = min(defaultPage, maxPage)
+	for name, n := range map[string]*int{"first": first, "last": last} { // at most one
+		if n == nil {
+			continue
+		}
+		if *n < 0 || *n > maxPage {
+			return p, db.Invalidf([]any{name}, "must be 0 to %d", maxPage)
+		}
+		p.Limit, p.FromEnd = *n, name == "last"
+	}
+	if p.After, err = cursor(after); err != nil {
+		return p, db.At(err, "after")
+	}
+	if p.Before, err = cursor(before); err != nil {
+		return p, db.At(err, "before")
+	}
+	return p, nil
+}
+
+// cursor reads a cursor, if there is one.
+func cursor(text *string) (*db.Cursor, error) {
+	if text == nil {
+		return nil, nil
+	}
+	c, err := db.ParseCursor(*text)
+	return &c, err
+}
+
 // window checks the arguments of messages.
 func window(first, last, afterSequence, beforeSequence *int, roles []db.Role) (db.Window, error) {
 	if first != nil && last != nil {

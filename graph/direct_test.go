@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -23,21 +24,23 @@ import (
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
 	"github.com/threadstore/threadstore/graph/direct"
+	"github.com/threadstore/threadstore/graph/model"
 )
 
 // duel asks the same of our encoders and of gqlgen's executor alone, on one store.
 type duel struct {
 	schema       *ast.Schema
 	ours, theirs http.Handler
+	cursors      []string // of all threads
 	// Results of root fields: those that our encoders wrote, and objects that were left to gqlgen.
 	encoded, left atomic.Int64
 }
 
-func newDuel(t testing.TB) *duel {
+func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 	t.Helper()
 	d := &duel{}
 	var o graph.Options
-	a := newAPI(t, db.SQLite, func(p *graph.Options) { o = *p })
+	a := newAPI(t, db.SQLite, append(change, func(p *graph.Options) { o = *p })...)
 	ctx := t.Context()
 	if err := interchange.ImportSample(ctx, a.store.Threads(), func(int, int) {}); err != nil {
 		t.Fatal(err)
@@ -72,7 +75,7 @@ func newDuel(t testing.TB) *duel {
 				if v != nil {
 					d.left.Add(1)
 				}
-			case []*db.Thread, []*db.Message:
+			case []*db.Thread, []*db.Message, *model.ThreadConnection:
 				d.left.Add(1)
 			}
 		}
@@ -82,6 +85,13 @@ func newDuel(t testing.TB) *duel {
 	text := httptest.NewRecorder()
 	d.ours.ServeHTTP(text, httptest.NewRequest(http.MethodGet, "/schema.graphql", nil))
 	d.schema = gqlparser.MustLoadSchema(&ast.Source{Input: text.Body.String()})
+	threads, err := a.store.Threads().List(ctx, 100, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, th := range threads {
+		d.cursors = append(d.cursors, th.Cursor().String())
+	}
 	return d
 }
 
@@ -136,7 +146,7 @@ func TestDirect(t *testing.T) {
 	withErrors, fields := 0, map[string]bool{}
 	const n = 3000
 	for seed := range uint64(n) {
-		g := newGenerator(d.schema, rand.New(rand.NewPCG(seed, 1)))
+		g := newGenerator(d, rand.New(rand.NewPCG(seed, 1)))
 		query := g.document()
 		if a := d.compare(t, query, g.variables); len(a.errors) > 0 {
 			withErrors++
@@ -168,6 +178,21 @@ func TestDirect(t *testing.T) {
 	t.Logf("%d operations, %d results encoded directly and %d not, %d operations with errors", n, encoded, left, withErrors)
 }
 
+// TestDirectFailures makes the resolver of a field fail that is not of a list.
+func TestDirectFailures(t *testing.T) {
+	for _, err := range []error{errors.New("broken"), nil} { // nil is a panic
+		d := newDuel(t, func(o *graph.Options) { o.Threads = failing{o.Threads, err} })
+		for _, query := range []string{
+			`{ threadConnection { totalCount } }`,
+			`{ threadConnection(first: 2) { pageInfo { endCursor } a: totalCount edges { node { id } } b: totalCount } thread(id: "sample-photo") { id } }`,
+		} {
+			if a := d.compare(t, query, nil); a.data != "null" || len(a.errors) == 0 || !strings.Contains(a.errors[0], `"threadConnection"`) {
+				t.Errorf("%s: %+v", query, a)
+			}
+		}
+	}
+}
+
 // TestDirectMutations sends what leaves the same answer when it is sent again.
 func TestDirectMutations(t *testing.T) {
 	d := newDuel(t)
@@ -192,7 +217,7 @@ func FuzzDirect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, choices []byte) {
 		var key [32]byte
 		copy(key[:], choices)
-		g := newGenerator(d.schema, rand.New(rand.NewChaCha8(key)))
+		g := newGenerator(d, rand.New(rand.NewChaCha8(key)))
 		d.compare(t, g.document(), g.variables)
 	})
 }
@@ -201,6 +226,7 @@ func FuzzDirect(f *testing.F) {
 type generator struct {
 	*rand.Rand
 	schema    *ast.Schema
+	cursors   []string // of all threads
 	aliases   int
 	declared  []string // variables, as the operation declares them
 	variables map[string]any
@@ -208,8 +234,8 @@ type generator struct {
 	fields    map[string]bool // that occur
 }
 
-func newGenerator(s *ast.Schema, r *rand.Rand) *generator {
-	return &generator{Rand: r, schema: s, variables: map[string]any{}, fields: map[string]bool{}}
+func newGenerator(d *duel, r *rand.Rand) *generator {
+	return &generator{Rand: r, schema: d.schema, cursors: d.cursors, variables: map[string]any{}, fields: map[string]bool{}}
 }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
@@ -357,6 +383,11 @@ func (g *generator) value(a *ast.ArgumentDefinition) any {
 		return pick(g, map[string]any{}, map[string]any{"language": "en"}, map[string]any{"customer_id": "C-17", "resolved": true}, map[string]any{"channel": "C123"}, map[string]any{"nothing": nil})
 	case a.Type.Name() == "Role":
 		return pick(g, []string{}, []string{"TOOL"}, []string{"SYSTEM", "USER"}, []string{"ASSISTANT", "TOOL", "TOOL"})
+	case a.Name == "after" || a.Name == "before":
+		if g.chance(3) {
+			return pick(g, "", "garbage", g.cursors[0]+"A", g.cursors[0][1:])
+		}
+		return pick(g, g.cursors...)
 	case a.Type.Name() == "String":
 		return pick(g, "web", "slack", "none")
 	case a.Name == "limit":

@@ -109,6 +109,15 @@ func TestRules(t *testing.T) {
 			a.must(`query($v: Int = 5) { `+list+`limit: $v) { id } }`, nil)
 			a.must(`{ `+list+`limit: 1000, offset: 2147483647) { id } }`, nil)
 		}
+		for _, c := range []struct{ args, path string }{
+			{"first: 1, last: 1", "last"}, {"first: 0, last: -1", "last"}, {"first: -1", "first"}, {"first: 1001", "first"}, {"first: 2147483647", "first"}, {"last: -1", "last"}, {"last: 1001", "last"},
+			{`after: ""`, "after"}, {`before: ""`, "before"}, {`first: 1, after: "x"`, "after"}, {`last: 1, before: "t"`, "before"}, {`after: "MTowOgA"`, "after"}, // of the id U+0000
+			{`last: 1, after: "MTowOv8"`, "after"}, {`before: "MTotNjIxMzU1OTY4MDAwMDAwMDE6dA"`, "before"}, // of an id that is not UTF-8, of the year 0
+		} {
+			a.wantError(`{ threadConnection(`+c.args+`) { edges { node { messages { thread { messages { id } } } } } } }`, nil, graph.BadUserInput, `["`+c.path+`"]`)
+		}
+		a.must(`query($n: Int, $c: String) { threadConnection(first: $n, last: $n, after: $c, before: $c) { totalCount } none: threadConnection(first: null, last: 1, after: null, before: null) { totalCount } }`, `{"n":null,"c":null}`)
+		a.must(`{ threadConnection(first: 1000) { totalCount } none: threadConnection(last: 0, after: "MTowOnQ", before: "MTowOnQ") { totalCount } }`, nil)
 		a.wantError(`{ recentThreads(limit: 1001) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 		a.wantError(`{ recentThreads(limit: -1) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 		a.must(`query($v: Int) { recentThreads(limit: $v) { id } none: recentThreads(limit: null) { id } }`, `{"v":null}`)
@@ -269,6 +278,11 @@ func (f failing) List(context.Context, int, int) ([]*db.Thread, error) {
 	return nil, f.err
 }
 
+func (f failing) Count(ctx context.Context) (int, error) {
+	_, err := f.List(ctx, 0, 0)
+	return 0, err
+}
+
 func TestMasking(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -287,6 +301,7 @@ func TestMasking(t *testing.T) {
 			if strings.Contains(r.body, "secret") {
 				t.Errorf("the answer holds the secret: %s", r.body)
 			}
+			a.wantError(`{ threadConnection { totalCount } }`, nil, c.code, "")
 			if !strings.Contains(a.log.String(), "secret") || !strings.Contains(a.log.String(), r.Errors[0].Extensions.RequestID) {
 				t.Errorf("the log lacks the cause or the request id:\n%s", a.log)
 			}
@@ -341,6 +356,12 @@ func TestComplexity(t *testing.T) {
 		{`{ recentThreads(limit: 1) { messages { id } } }`, 1 + 1 + 100},
 		{`{ recentThreads(limit: 1) { messages(first: 2000) { id } } }`, 1 + 1 + 1000},
 		{`{ recentThreads(limit: 1) { messages(first: 2000) { id role } } }`, 1 + 1 + 2000},
+		{`{ threadConnection { edges { node { id } } } }`, 1 + 100*3},
+		{`{ threadConnection(first: 130) { edges { cursor node { id title } } pageInfo { endCursor } totalCount } }`, 1 + 130*8},
+		{`{ threadConnection(last: 130) { edges { cursor node { id title messageCount messages(last: 1) { id } } } } }`, 1 + 130*8},
+		{`{ threadConnection(last: 130) { edges { cursor node { id title messageCount messages(last: 3) { id } } } } }`, 1 + 130*10},
+		{`{ threadConnection(last: 131) { edges { cursor node { id title messageCount messages(last: 3) { id } } } } }`, 1 + 131*10},
+		{`{ threadConnection(first: 0) { edges { node { messages(first: 1000) { id role } } } } }`, 1},
 		{`{ messages(threadId: "x") { id role } }`, 201},
 		{`{ messages(threadId: "x", last: 1000) { id role } }`, 2001},
 		{`{ findThreadsByAttributes(attributes: {}, limit: 1000) { id title } }`, 2001},
@@ -365,6 +386,9 @@ func TestComplexity(t *testing.T) {
 		a.wantError(`{ threads(limit: `+limit+`) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 	}
 	a.wantError(`query($l: Int) { threads(limit: $l) { id } }`, `{"l":null}`, graph.BadUserInput, "")
+	for args, path := range map[string]string{"first: 1001": "first", "last: -1": "last", "first: 1000, last: 1000": "last", `first: 1000, after: "x"`: "after", `before: "x"`: "before"} {
+		a.wantError(`{ threadConnection(`+args+`) { edges { node { messages(first: 1000) { id } } } } }`, nil, graph.BadUserInput, `["`+path+`"]`)
+	}
 }
 
 // TestMaxPage lowers the page maximum below the default limit.
@@ -379,6 +403,16 @@ func TestMaxPage(t *testing.T) {
 			t.Errorf("%s returns %d threads, want 3", list, len(got))
 		}
 	}
+	for _, c := range []struct {
+		args string
+		want int
+	}{{``, 3}, {`(after: null)`, 3}, {`(before: "MTowOnQ")`, 3}, {`(last: 3)`, 3}, {`(first: 2)`, 2}} {
+		if got := a.must(`{ c: threadConnection`+c.args+` { edges { cursor } } }`, nil)["c"].(map[string]any)["edges"].([]any); len(got) != c.want {
+			t.Errorf("threadConnection%s returns %d threads, want %d", c.args, len(got), c.want)
+		}
+	}
+	a.wantError(`{ threadConnection(first: 4) { totalCount } }`, nil, graph.BadUserInput, `["first"]`)
+	a.wantError(`{ threadConnection(last: 4) { totalCount } }`, nil, graph.BadUserInput, `["last"]`)
 	a.wantError(`{ threads(limit: 4) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 	a.wantError(`{ threads(limit: 100) { id } }`, nil, graph.BadUserInput, `["limit"]`)
 	told := a.must(`{ __type(name: "Query") { fields { name args { name defaultValue } } } }`, nil)

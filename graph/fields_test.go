@@ -181,7 +181,8 @@ func TestSignatures(t *testing.T) {
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: string(text)})
 	const window = "(first: Int, last: Int, afterSequence: Int, beforeSequence: Int, roles: [Role!])"
 	for name, want := range map[string][]string{
-		"Query": {"thread(id: ID!): Thread", "threads(limit: Int! = 100, offset: Int! = 0): [Thread!]!", "recentThreads(limit: Int): [Thread!]!",
+		"Query": {"thread(id: ID!): Thread", "threads(limit: Int! = 100, offset: Int! = 0): [Thread!]!",
+			"threadConnection(first: Int, after: String, last: Int, before: String): ThreadConnection!", "recentThreads(limit: Int): [Thread!]!",
 			"findThreadsByAttributes(attributes: JSONObject!, limit: Int! = 100, offset: Int! = 0): [Thread!]!",
 			"findThreadsBySource(name: String!, properties: JSONObject, limit: Int! = 100, offset: Int! = 0): [Thread!]!",
 			"messages(threadId: ID!, " + window[1:] + ": [Message!]!", "message(id: ID!): Message"},
@@ -190,6 +191,8 @@ func TestSignatures(t *testing.T) {
 		"Thread": {"id: ID!", "title: String", "attributes: JSONObject!", "source: JSONObject", "createdAt: DateTime!", "updatedAt: DateTime!", "messages" + window + ": [Message!]!", "messageCount(roles: [Role!]): Int!"},
 		"Message": {"id: ID!", "thread: Thread!", "role: Role!", "sequence: Int!", "content: String", "parts: [ContentPart!]!", "name: String", "toolCallId: String", "toolCalls: [ToolCall!]!",
 			"attributes: JSONObject!", "timestamp: DateTime!", "source: JSONObject", "attachments: [Attachment!]!", "metrics: MessageMetrics!"},
+		"ThreadConnection": {"edges: [ThreadEdge!]!", "pageInfo: PageInfo!", "totalCount: Int!"}, "ThreadEdge": {"cursor: String!", "node: Thread!"},
+		"PageInfo": {"hasNextPage: Boolean!", "hasPreviousPage: Boolean!", "startCursor: String", "endCursor: String"},
 		"TextPart": {"text: String!"}, "ImagePart": {"url: String!"},
 		"ToolCall": {"callId: String!", "type: String!", "function: ToolCallFunction!"}, "ToolCallFunction": {"name: String!", "arguments: String!"},
 		"Attachment":     {"filename: String!", "mimeType: String", "fileId: String", "storagePath: String", "storageBackend: String", "status: AttachmentStatus!", "attributes: JSONObject"},

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -13,6 +14,8 @@ import (
 type ThreadStore interface {
 	loaders.Threads
 	List(ctx context.Context, limit, offset int) ([]*db.Thread, error)
+	Page(ctx context.Context, p db.PageRequest) (*db.Page, error)
+	Count(ctx context.Context) (int, error)
 	FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*db.Thread, error)
 	FindBySource(ctx context.Context, name string, properties map[string]any, limit, offset int) ([]*db.Thread, error)
 	Save(ctx context.Context, p db.ThreadPatch) (*db.Thread, error)
@@ -45,7 +48,7 @@ func page(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, e
 // is read here and not later: when it was deleted meanwhile, the messages are as
 // unknown as it is, and Message.thread cannot be null.
 func withThread(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
-	if len(messages) == 0 || !asksFor(ctx, "thread") {
+	if len(messages) == 0 || !asksForThread(ctx) {
 		return messages, nil
 	}
 	t, err := loaders.For(ctx).Thread(ctx, threadID)
@@ -55,14 +58,9 @@ func withThread(ctx context.Context, threadID string, messages []*db.Message) ([
 	return messages, nil
 }
 
-// asksFor reports whether the current field's selection has the named field.
-func asksFor(ctx context.Context, name string) bool {
-	for _, f := range graphql.CollectFieldsCtx(ctx, nil) {
-		if f.Name == name {
-			return true
-		}
-	}
-	return false
+// asksForThread reports whether the thread of the current field, messages, is asked for.
+func asksForThread(ctx context.Context) bool {
+	return slices.ContainsFunc(graphql.CollectFieldsCtx(ctx, []string{"Message"}), func(f graphql.CollectedField) bool { return f.Name == "thread" })
 }
 
 // onlyWindow returns the window of the messages that the current field, a
@@ -70,7 +68,7 @@ func asksFor(ctx context.Context, name string) bool {
 // one that is left to its own resolver: with roles, or with a mistake.
 func onlyWindow(ctx context.Context) (only db.Window, found bool) {
 	variables := graphql.GetOperationContext(ctx).Variables
-	for _, f := range graphql.CollectFieldsCtx(ctx, nil) {
+	for _, f := range graphql.CollectFieldsCtx(ctx, []string{"Thread"}) {
 		if f.Name != "messages" {
 			continue
 		}
@@ -93,6 +91,21 @@ func onlyWindow(ctx context.Context) (only db.Window, found bool) {
 		only, found = w, true
 	}
 	return only, found
+}
+
+// asksBeyond reports whether the current field, a connection, is asked what is beyond the cursors of its page.
+func asksBeyond(ctx context.Context, p db.PageRequest) bool {
+	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
+		if info.Name != "pageInfo" {
+			continue
+		}
+		for _, f := range graphql.CollectFields(graphql.GetOperationContext(ctx), info.Selections, []string{"PageInfo"}) {
+			if f.Name == "hasPreviousPage" && p.After != nil || f.Name == "hasNextPage" && p.Before != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // add appends messages and lets their thread be found as it was right after.

@@ -76,6 +76,20 @@ func (r *queryResolver) Threads(ctx context.Context, limit int, offset int) ([]*
 	return page(ctx, threads, err)
 }
 
+func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ThreadConnection, error) {
+	request, err := pageRequest(r.MaxPage, first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	request.Beyond = asksBeyond(ctx, request)
+	found, err := r.Resolver.Threads.Page(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	loaders.For(ctx).Announce(found.Threads...)
+	return model.NewThreadConnection(found), nil
+}
+
 func (r *queryResolver) RecentThreads(ctx context.Context, limit *int) ([]*db.Thread, error) {
 	n := r.MaxPage
 	if limit != nil {
@@ -136,6 +150,10 @@ func (r *threadResolver) MessageCount(ctx context.Context, obj *db.Thread, roles
 	return loaders.For(ctx).Count(ctx, obj.ID, roleSet(roles))
 }
 
+func (r *threadConnectionResolver) TotalCount(ctx context.Context, obj *model.ThreadConnection) (int, error) {
+	return r.Threads.Count(ctx)
+}
+
 func (r *Resolver) Message() generated.MessageResolver { return &messageResolver{r} }
 
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
@@ -144,9 +162,14 @@ func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
 func (r *Resolver) Thread() generated.ThreadResolver { return &threadResolver{r} }
 
+func (r *Resolver) ThreadConnection() generated.ThreadConnectionResolver {
+	return &threadConnectionResolver{r}
+}
+
 type (
-	messageResolver  struct{ *Resolver }
-	mutationResolver struct{ *Resolver }
-	queryResolver    struct{ *Resolver }
-	threadResolver   struct{ *Resolver }
+	messageResolver          struct{ *Resolver }
+	mutationResolver         struct{ *Resolver }
+	queryResolver            struct{ *Resolver }
+	threadResolver           struct{ *Resolver }
+	threadConnectionResolver struct{ *Resolver }
 )

@@ -18,8 +18,9 @@ func TestStatements(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		a := newAPI(t, driver)
 		dbtest.Bulk(t, a.options, 1200, 4)
+		cursor := func(i int) string { return db.Cursor{UpdatedAt: dbtest.BulkTime(i), ID: dbtest.BulkID(i)}.String() }
 		for _, c := range []struct {
-			query string // LIMIT stands for the number of threads, ID for one's id
+			query string // LIMIT stands for the number of threads, ID for one's id, HERE and FAR for cursors
 			want  int
 		}{
 			{`{ threads(limit: LIMIT) { id } }`, 1},
@@ -29,6 +30,15 @@ func TestStatements(t *testing.T) {
 			{`{ findThreadsByAttributes(attributes: {kind: "all"}, limit: LIMIT) { messages(last: 2) { content } messageCount } }`, 3},
 			{`{ findThreadsByAttributes(attributes: {kind: "all", none: null, priority: "low"}, limit: LIMIT) { id } }`, 1},
 			{`{ findThreadsBySource(name: "slack", limit: LIMIT) { messages(last: 2) { content } messageCount } }`, 3},
+			// A page by cursor is one statement, which also knows whether there is more on either side.
+			{`{ threadConnection(first: LIMIT) { edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`, 1},
+			{`{ threadConnection(first: LIMIT, after: "HERE") { edges { cursor node { title } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`, 1},
+			{`{ threadConnection(last: LIMIT, before: "FAR", after: "HERE") { pageInfo { hasNextPage hasPreviousPage } } }`, 1},
+			{`{ threadConnection(first: LIMIT, after: "HERE") { edges { node { messages(last: 2) { content } messageCount } } } }`, 3},
+			{`{ threadConnection(last: LIMIT) { edges { node { messages(last: 2) { thread { title } } } } } }`, 2},
+			// The count of all is one more, and none when it is not asked for.
+			{`{ threadConnection(first: LIMIT) { totalCount edges { node { messageCount } } } }`, 3},
+			{`{ threadConnection(first: LIMIT) { totalCount @skip(if: true) edges { node { id } } } }`, 1},
 			{`{ thread(id: "ID") { title } }`, 1},
 			{`{ thread(id: "ID") { messages { content } } }`, 1},
 			{`{ thread(id: "ID") { messages(last: 2) { content } again: messages(last: 2, roles: null) { id } } }`, 1},
@@ -57,7 +67,7 @@ func TestStatements(t *testing.T) {
 			{`{ threads(limit: LIMIT) { messages(last: 1) @skip(if: true) { id } messageCount @include(if: false) } }`, 1},
 		} {
 			for _, n := range []int{1, 100, 1000} {
-				query := strings.NewReplacer("LIMIT", fmt.Sprint(n), "ID", dbtest.BulkID(n)).Replace(c.query)
+				query := strings.NewReplacer("LIMIT", fmt.Sprint(n), "ID", dbtest.BulkID(n), "HERE", cursor(1150), "FAR", cursor(50)).Replace(c.query)
 				a.seen.Take()
 				start := time.Now()
 				a.must(query, nil)

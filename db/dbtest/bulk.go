@@ -13,6 +13,11 @@ import (
 // BulkID returns the id of the i-th thread that Bulk makes.
 func BulkID(i int) string { return fmt.Sprintf("bulk-%07d", i) }
 
+// BulkTime returns the updatedAt of the i-th thread that Bulk makes.
+func BulkTime(i int) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Microsecond)
+}
+
 // Bulk fills a migrated database with n threads, each a microsecond newer than
 // the one before, with so many messages, by a few statements of its own: saving
 // them one by one would take minutes. The i-th thread has the attributes

@@ -32,6 +32,8 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Invalid", testInvalid},
 		{"Delete", testDelete},
 		{"List", testList},
+		{"Pages", testPages},
+		{"PageWalk", testPageWalk},
 		{"Windows", testWindows},
 		{"Counts", testCounts},
 		{"Find", testFind},

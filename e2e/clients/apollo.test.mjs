@@ -11,7 +11,7 @@ import { format } from 'node:util';
 import { ask, boundedFetch, endpoint, readData, testTimeout } from './support.mjs'; // before Apollo, see there
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
 import { loadDevMessages, loadErrorMessages } from '@apollo/client/dev';
-import { offsetLimitPagination } from '@apollo/client/utilities';
+import { offsetLimitPagination, relayStylePagination } from '@apollo/client/utilities';
 import { buildClientSchema, getIntrospectionQuery, validate, validateSchema } from 'graphql';
 
 // Warnings in words instead of the addresses of pages that explain them.
@@ -53,6 +53,23 @@ const documents = {
   `,
   title: gql`query Title($id: ID!) { thread(id: $id) { id title updatedAt } }`,
   threads: gql`query Threads($limit: Int!, $offset: Int!) { threads(limit: $limit, offset: $offset) { id title updatedAt } }`,
+  pages: gql`
+    query Pages($first: Int, $after: String) {
+      threadConnection(first: $first, after: $after) {
+        edges { cursor node { id title updatedAt } }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+        totalCount
+      }
+    }
+  `,
+  lastPages: gql`
+    query LastPages($last: Int, $before: String) {
+      threadConnection(last: $last, before: $before) {
+        edges { node { id } }
+        pageInfo { hasPreviousPage startCursor }
+      }
+    }
+  `,
   find: gql`
     query Find($attributes: JSONObject!, $limit: Int!, $offset: Int!) {
       findThreadsByAttributes(attributes: $attributes, limit: $limit, offset: $offset) { id attributes }
@@ -402,11 +419,63 @@ test('offsetLimitPagination walks all threads without overlap or gap', async (t)
   assert.deepEqual(ids, sorted.map(({ id }) => id));
 
   // The pages make the list that another page size makes.
+  assert.deepEqual(ids, await allThreads());
+});
+
+/** The ids of all threads, in the order of the list. */
+async function allThreads() {
   const listed = [];
   for (let page; page === undefined || page.length > 0; listed.push(...page)) {
     ({ threads: page } = await ask('query($offset: Int!) { threads(limit: 100, offset: $offset) { id } }', { offset: listed.length }));
   }
-  assert.deepEqual(ids, listed.map(({ id }) => id));
+  return listed.map(({ id }) => id);
+}
+
+const relayStyle = { typePolicies: { Query: { fields: { threadConnection: relayStylePagination() } } } };
+
+test('relayStylePagination walks all threads forward, in one list of the cache', async (t) => {
+  const client = newClient(t, relayStyle);
+  const first = 30;
+  const watched = watch(t, client, { query: documents.pages, variables: { first } });
+  let { threadConnection: shown } = await watched.shown();
+  let fetched = 1;
+  while (shown.pageInfo.hasNextPage) {
+    const { data: page } = await watched.query.fetchMore({ variables: { after: shown.pageInfo.endCursor } });
+    const { edges, pageInfo } = page.threadConnection;
+    assert.ok(edges.length === first || !pageInfo.hasNextPage, 'a page is not full and not the last');
+    assert.equal(pageInfo.hasPreviousPage, true);
+    const before = shown.edges;
+    ({ threadConnection: shown } = await watched.shown(({ threadConnection }) => threadConnection.edges.length === before.length + edges.length));
+    assert.deepEqual(shown.edges, [...before, ...edges], 'the page was not put behind those before it');
+    fetched++;
+  }
+  const ids = await allThreads();
+  assert.deepEqual(shown.edges.map(({ node }) => node.id), ids);
+  assert.equal(shown.totalCount, ids.length);
+  assert.deepEqual([fetched, client.requests.POST], [Math.ceil(ids.length / first), fetched]);
+  assert.deepEqual(plain(shown.pageInfo), {
+    hasNextPage: false, hasPreviousPage: false, startCursor: shown.edges[0].cursor, endCursor: shown.edges.at(-1).cursor,
+  });
+
+  // The whole list, and each thread of it, are in the cache: another query for it asks nobody.
+  const { data: again } = await client.query({ query: documents.pages, variables: { first } });
+  assert.deepEqual(again.threadConnection, shown);
+  const thread = client.readFragment({ id: `Thread:${ids.at(-1)}`, fragment: gql`fragment Title on Thread { title }` });
+  assert.equal(thread.title, shown.edges.at(-1).node.title);
+  assert.equal(client.requests.POST, fetched);
+});
+
+test('relayStylePagination walks all threads backward', async (t) => {
+  const client = newClient(t, relayStyle);
+  const last = 30;
+  const watched = watch(t, client, { query: documents.lastPages, variables: { last } });
+  let { threadConnection: shown } = await watched.shown();
+  while (shown.pageInfo.hasPreviousPage) {
+    const { length } = shown.edges;
+    await watched.query.fetchMore({ variables: { before: shown.pageInfo.startCursor } });
+    ({ threadConnection: shown } = await watched.shown(({ threadConnection: { edges } }) => edges.length > length));
+  }
+  assert.deepEqual(shown.edges.map(({ node }) => node.id), await allThreads());
 });
 
 test('offsetLimitPagination keeps searches for different attributes apart', async (t) => {
@@ -761,6 +830,8 @@ test('an error has its code, whatever the error policy', async (t) => {
 
   const negative = await refusal(client.query({ query: documents.threads, variables: { limit: -1, offset: 0 } }), 'BAD_USER_INPUT');
   assert.deepEqual(negative.extensions.argumentPath, ['limit']);
+  const garbage = await refusal(client.query({ query: documents.pages, variables: { first: 1, after: 'garbage' } }), 'BAD_USER_INPUT');
+  assert.deepEqual(garbage.extensions.argumentPath, ['after']);
   const { id: threadId } = await newThread(t);
   const noCall = { threadId, message: { role: 'TOOL', content: 'An answer to nothing' } };
   const toolless = await refusal(client.mutate({ mutation: documents.add, variables: noCall }), 'BAD_USER_INPUT');

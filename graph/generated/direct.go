@@ -10,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/graph/direct"
+	"github.com/threadstore/threadstore/graph/model"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -52,6 +53,22 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				ok = d.encodeThread(&item, f.Plans[0], v[i]) && ok
 			}
 			d.B = append(d.B, ']')
+			if !ok {
+				return graphql.Null, nil
+			}
+			return d.JSON(), nil
+		case *model.ThreadConnection:
+			if v == nil {
+				return result, nil
+			}
+			d := newEncoder(ctx, e)
+			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planThreadConnection(fc.Field.Selections)}}
+			at, ok := direct.Place{Made: ctx}, true
+			if v == nil {
+				ok = d.Marshaled(d.marshalNThreadConnection2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋgraphᚋmodelᚐThreadConnection(at.Context(), f.Selections, v)) && ok
+			} else {
+				ok = d.encodeThreadConnection(&at, f.Plans[0], v) && ok
+			}
 			if !ok {
 				return graphql.Null, nil
 			}
@@ -493,6 +510,52 @@ func (d *encoder) encodeMessageTiming(place *direct.Place, plan *direct.Plan, ob
 	return ok
 }
 
+func (d *encoder) planPageInfo(sel ast.SelectionSet) *direct.Plan {
+	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, pageInfoImplementors), "PageInfo",
+		func(name string) int {
+			switch name {
+			case "hasNextPage":
+				return 0
+			case "hasPreviousPage":
+				return 1
+			case "startCursor":
+				return 2
+			case "endCursor":
+				return 3
+			}
+			panic("unknown field " + strconv.Quote(name))
+		},
+		func(f *direct.Field) {
+			switch f.Number {
+			}
+		})
+}
+
+func (d *encoder) encodePageInfo(place *direct.Place, plan *direct.Plan, obj *model.PageInfo) bool {
+	ok := true
+	d.B = append(d.B, '{')
+	for i := range plan.Fields {
+		f := &plan.Fields[i]
+		d.Raw(f.Key)
+		switch f.Number {
+		case 0: // hasNextPage
+			v := obj.HasNextPage
+			d.Bool(v)
+		case 1: // hasPreviousPage
+			v := obj.HasPreviousPage
+			d.Bool(v)
+		case 2: // startCursor
+			v := obj.StartCursor
+			d.StringOrNull(v)
+		case 3: // endCursor
+			v := obj.EndCursor
+			d.StringOrNull(v)
+		}
+	}
+	d.B = append(d.B, '}')
+	return ok
+}
+
 func (d *encoder) planTextPart(sel ast.SelectionSet) *direct.Plan {
 	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, textPartImplementors), "TextPart",
 		func(name string) int {
@@ -661,6 +724,132 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 			if m != direct.Written {
 				d.B = d.B[:mark]
 				ok = d.Marshaled(m) && ok
+			}
+		}
+	}
+	d.B = append(d.B, '}')
+	return ok
+}
+
+func (d *encoder) planThreadConnection(sel ast.SelectionSet) *direct.Plan {
+	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadConnectionImplementors), "ThreadConnection",
+		func(name string) int {
+			switch name {
+			case "edges":
+				return 0
+			case "pageInfo":
+				return 1
+			case "totalCount":
+				return 2
+			}
+			panic("unknown field " + strconv.Quote(name))
+		},
+		func(f *direct.Field) {
+			switch f.Number {
+			case 0:
+				f.Plans = []*direct.Plan{d.planThreadEdge(f.Selections)}
+			case 1:
+				f.Plans = []*direct.Plan{d.planPageInfo(f.Selections)}
+			}
+		})
+}
+
+func (d *encoder) encodeThreadConnection(place *direct.Place, plan *direct.Plan, obj *model.ThreadConnection) bool {
+	ok := true
+	d.B = append(d.B, '{')
+	for i := range plan.Fields {
+		f := &plan.Fields[i]
+		d.Raw(f.Key)
+		switch f.Number {
+		case 0: // edges
+			v := obj.Edges
+			at := direct.Place{Above: place, Object: "ThreadConnection", Field: f}
+			d.B = append(d.B, '[')
+			for i := range v {
+				if i > 0 {
+					d.B = append(d.B, ',')
+				}
+				item := direct.Place{Above: &at, Index: i}
+				ok = d.encodeThreadEdge(&item, f.Plans[0], &v[i]) && ok
+			}
+			d.B = append(d.B, ']')
+		case 1: // pageInfo
+			v := obj.PageInfo
+			at := direct.Place{Above: place, Object: "ThreadConnection", Field: f}
+			ok = d.encodePageInfo(&at, f.Plans[0], &v) && ok
+		case 2: // totalCount
+			ctx := place.Context()
+			mark := len(d.B)
+			m := graphql.ResolveField(ctx, d.OperationContext, f.CollectedField,
+				func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					if f.Args != nil {
+						return &graphql.FieldContext{Object: "ThreadConnection", Field: field, IsMethod: true, IsResolver: true, Args: f.Args}, nil
+					}
+					fc, err := d.fieldContext_ThreadConnection_totalCount(ctx, field)
+					if err == nil {
+						f.Args = fc.Args
+					}
+					return fc, err
+				},
+				func(ctx context.Context) (any, error) {
+					return d.Resolvers.ThreadConnection().TotalCount(ctx, obj)
+				},
+				nil,
+				func(ctx context.Context, _ ast.SelectionSet, v int) graphql.Marshaler {
+					ok := true
+					d.Int(v)
+					if !ok {
+						return graphql.Null
+					}
+					return direct.Written
+				},
+				true, true)
+			if m != direct.Written {
+				d.B = d.B[:mark]
+				ok = d.Marshaled(m) && ok
+			}
+		}
+	}
+	d.B = append(d.B, '}')
+	return ok
+}
+
+func (d *encoder) planThreadEdge(sel ast.SelectionSet) *direct.Plan {
+	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadEdgeImplementors), "ThreadEdge",
+		func(name string) int {
+			switch name {
+			case "cursor":
+				return 0
+			case "node":
+				return 1
+			}
+			panic("unknown field " + strconv.Quote(name))
+		},
+		func(f *direct.Field) {
+			switch f.Number {
+			case 1:
+				f.Plans = []*direct.Plan{d.planThread(f.Selections)}
+			}
+		})
+}
+
+func (d *encoder) encodeThreadEdge(place *direct.Place, plan *direct.Plan, obj *model.ThreadEdge) bool {
+	ok := true
+	d.B = append(d.B, '{')
+	for i := range plan.Fields {
+		f := &plan.Fields[i]
+		d.Raw(f.Key)
+		switch f.Number {
+		case 0: // cursor
+			v := obj.Cursor()
+			d.String(v)
+		case 1: // node
+			v := obj.Node
+			at := direct.Place{Above: place, Object: "ThreadEdge", Field: f}
+			if v == nil {
+				ok = d.Marshaled(d.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(at.Context(), f.Selections, v)) && ok
+			} else {
+				ok = d.encodeThread(&at, f.Plans[0], v) && ok
 			}
 		}
 	}

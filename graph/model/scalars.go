@@ -1,5 +1,5 @@
 // Package model holds the Go side of the schema: the generated inputs
-// (models_gen.go) and the scalars, which are strict as the specification has
+// (models_gen.go), connections, and the scalars, which are strict as the specification has
 // them: 5 is no String and "5" no Int.
 package model
 
