@@ -154,7 +154,7 @@ func (r *Messages) addOne(ctx context.Context, m Message) (message *Message, thr
 				CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {json})
 			FROM t
 		)
-		SELECT ` + threadTable.list(columns) + `, ` + place + ` FROM t`
+		SELECT ` + threadTable.list(columns) + `, ` + place + `{on disk} FROM t`
 	fields := threadTable.these(columns)
 	err = r.db.retry(ctx, func() error {
 		message, thread = nil, nil
