@@ -14,7 +14,7 @@ page:
 	web/build.sh
 
 # Everything: what check looks at, all tests with the race detector beside a PostgreSQL of their own, the client tests
-# and the browser tests. Installs PostgreSQL, Node and Chromium where they are missing (from Debian's packages and npm).
+# and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
 	.ci/with-node web/build.sh --required
 	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...

@@ -44,6 +44,9 @@ func Open(o Options, h Hooks) (*DB, error) {
 	switch o.Driver {
 	case PostgreSQL:
 		d = &postgres
+		if o.pooled() {
+			d = &pooled
+		}
 	case SQLite:
 		d = &sqlite3
 	default:

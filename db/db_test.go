@@ -28,6 +28,12 @@ func TestPostgreSQL(t *testing.T) {
 	dbtest.Run(t, db.PostgreSQL)
 }
 
+// TestPgBouncer runs the suite through a pgbouncer that lends a connection for one transaction.
+func TestPgBouncer(t *testing.T) {
+	t.Parallel()
+	dbtest.Run(t, dbtest.PgBouncer)
+}
+
 // TestMigrationNames holds the two folders of migrations against each other.
 func TestMigrationNames(t *testing.T) {
 	t.Parallel()
@@ -125,18 +131,23 @@ func (c losingConn) QueryContext(ctx context.Context, query string, args []drive
 // TestLostAnswer loses the answer of an append whose id the server makes: the client gets it all the same, and it is there once.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
-	var lost atomic.Bool
-	store := dbtest.OpenOptions(t, dbtest.Options(t, db.PostgreSQL), db.Hooks{Connector: func(c driver.Connector) driver.Connector { return losing{c, &lost} }})
-	id := "t"
-	if _, err := store.Threads().Save(t.Context(), db.ThreadPatch{ID: &id}); err != nil {
-		t.Fatal(err)
-	}
-	added, _, err := store.Messages().Add(t.Context(), id, []db.MessagePatch{{Role: db.RoleUser}})
-	if err != nil || !lost.Load() {
-		t.Fatalf("the append: %v; an answer was lost: %v", err, lost.Load())
-	}
-	all, err := store.Messages().ListByThreads(t.Context(), []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
-	if err != nil || len(all[id]) != 1 || all[id][0].ID != added[0].ID {
-		t.Errorf("the thread has %v, %v; want the one message %v", all[id], err, added)
+	for _, d := range []db.Driver{db.PostgreSQL, dbtest.PgBouncer} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			var lost atomic.Bool
+			store := dbtest.OpenOptions(t, dbtest.Options(t, d), db.Hooks{Connector: func(c driver.Connector) driver.Connector { return losing{c, &lost} }})
+			id := "t"
+			if _, err := store.Threads().Save(t.Context(), db.ThreadPatch{ID: &id}); err != nil {
+				t.Fatal(err)
+			}
+			added, _, err := store.Messages().Add(t.Context(), id, []db.MessagePatch{{Role: db.RoleUser}})
+			if err != nil || !lost.Load() {
+				t.Fatalf("the append: %v; an answer was lost: %v", err, lost.Load())
+			}
+			all, err := store.Messages().ListByThreads(t.Context(), []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
+			if err != nil || len(all[id]) != 1 || all[id][0].ID != added[0].ID {
+				t.Errorf("the thread has %v, %v; want the one message %v", all[id], err, added)
+			}
+		})
 	}
 }

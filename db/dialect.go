@@ -20,6 +20,7 @@ import (
 //	{lock}  locks the selected rows until the transaction ends
 //	{limit if many}  in find: a bound limit, for when driver has many rows
 //	{by role}  after messages m or x: says which index serves a search by role
+//	{on disk}  after the columns of a SELECT that writes outside of [DB.inTx]: waits for the disk, if the connection does not by itself
 //
 // Each has a case in the conformance suite that fails when the answers differ.
 type dialect struct {
@@ -34,6 +35,8 @@ type dialect struct {
 	lateral bool
 	// writableCTE: one statement can change two tables.
 	writableCTE bool
+	// sessionLocks: a lock can be held over several transactions.
+	sessionLocks bool
 	// list returns strings as {in} and {keys} bind them.
 	list func([]string) any
 	// bulk returns a statement that inserts rows, of which there are at most bulkRows.

@@ -19,45 +19,25 @@ import (
 )
 
 var postgres = dialect{
-	driver:   PostgreSQL,
-	bindType: sqlx.DOLLAR,
-	words: strings.NewReplacer(
-		"{in}", "= ANY (CAST(? AS text[]))",
-		"{keys}", "(SELECT u.value, u.n - 1 AS key FROM unnest(CAST(? AS text[])) WITH ORDINALITY AS u(value, n)) AS k",
-		"{rows}", "jsonb_array_elements(CAST(? AS jsonb))",
-		"{json}", "jsonb",
-		"{time}", "timestamptz",
-		"{lock}", "FOR UPDATE",
-		"{limit if many}", "LIMIT ?",
-		"{by role}", "", // its statistics tell it
-	),
-	validJSON:   true,
-	lateral:     true,
-	writableCTE: true,
-	snapshot:    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-	bulk:        insertArrays,
-	bulkRows:    100_000, // as many as there are
-	list:        func(s []string) any { return pq.StringArray(s) },
-	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	driver:       PostgreSQL,
+	bindType:     sqlx.DOLLAR,
+	words:        postgresWords(""), // the connection waits for the disk
+	validJSON:    true,
+	lateral:      true,
+	writableCTE:  true,
+	sessionLocks: true,
+	snapshot:     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	bulk:         insertArrays,
+	bulkRows:     100_000, // as many as there are
+	list:         func(s []string) any { return pq.StringArray(s) },
+	formatTime:   func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
 		o.Postgres = maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
 		o.Postgres["synchronous_commit"] = "on"
 		maps.Copy(o.Postgres, planner)
-		var c eitherTLS
-		for _, mode := range tlsModes(o.Postgres["sslmode"]) {
-			o.Postgres["sslmode"] = mode
-			connector, err := pq.NewConnector(o.dsn(map[string]string{
-				"application_name": "threadstore",
-				// A server that does not answer is an error soon, not a request that hangs.
-				"connect_timeout": "10",
-			}))
-			if err != nil {
-				return opened{}, err
-			}
-			c = append(c, connector)
-		}
-		return opened{writer: prepared{c}}, nil
+		c, err := connectPostgres(o)
+		return opened{writer: prepared{c}}, err
 	},
 	classify: func(err error) problem {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
@@ -96,6 +76,39 @@ var postgres = dialect{
 		}
 		return other
 	},
+}
+
+func postgresWords(onDisk string) *strings.Replacer {
+	return strings.NewReplacer(
+		"{in}", "= ANY (CAST(? AS text[]))",
+		"{keys}", "(SELECT u.value, u.n - 1 AS key FROM unnest(CAST(? AS text[])) WITH ORDINALITY AS u(value, n)) AS k",
+		"{rows}", "jsonb_array_elements(CAST(? AS jsonb))",
+		"{json}", "jsonb",
+		"{time}", "timestamptz",
+		"{lock}", "FOR UPDATE",
+		"{limit if many}", "LIMIT ?",
+		"{by role}", "", // its statistics tell it
+		"{on disk}", onDisk,
+	)
+}
+
+// connectPostgres returns how connections with the parameters of o are made.
+func connectPostgres(o Options) (eitherTLS, error) {
+	o.Postgres = maps.Clone(o.Postgres)
+	var c eitherTLS
+	for _, mode := range tlsModes(o.Postgres["sslmode"]) {
+		o.Postgres["sslmode"] = mode
+		connector, err := pq.NewConnector(o.dsn(map[string]string{
+			"application_name": "threadstore",
+			// A server that does not answer is an error soon, not a request that hangs.
+			"connect_timeout": "10",
+		}))
+		if err != nil {
+			return nil, err
+		}
+		c = append(c, connector)
+	}
+	return c, nil
 }
 
 // planner are settings of the server's planner. A prepared statement keeps its

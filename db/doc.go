@@ -35,5 +35,10 @@
 //
 // Transactions. A write is one transaction (inTx); inside it only the
 // session handed in may be used, since with a pool of one a second connection
-// would never come.
+// would never come. What is written outside of one (addOne) is a single statement.
+//
+// Sessions. A connection to PostgreSQL keeps settings and prepared statements.
+// With lib/pq's binary_parameters it keeps nothing from one transaction to the
+// next, for poolers that lend connections (pooled.go): what a write needs is set
+// in its transaction.
 package db

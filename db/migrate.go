@@ -29,7 +29,7 @@ const latestVersion = 2
 const firstMigration = "0001_tables.sql"
 
 // Migrate brings the tables up to date. It is safe when several processes start
-// at once: one does the work and the others wait. A schema newer than this
+// at once: one does the work and the others wait, or find it done. A schema newer than this
 // program is an error.
 func (db *DB) Migrate(ctx context.Context) error {
 	p, err := db.provider()
@@ -39,10 +39,13 @@ func (db *DB) Migrate(ctx context.Context) error {
 	deadline := time.Now().Add(max(db.options.PoolTimeout, patience))
 	for failures := 0; ; {
 		err := db.migrateOnce(ctx, p)
-		if err == nil || ctx.Err() != nil || db.dialect.driver != SQLite || time.Now().After(deadline) {
+		if err == nil || ctx.Err() != nil || db.dialect.sessionLocks || time.Now().After(deadline) {
 			return db.explain(ctx, err)
 		}
-		// SQLite has no lock to hold across migrations. Each is one transaction that fails when another process
+		if db.dialect.driver == PostgreSQL && db.classify(err) == unavailable {
+			return db.explain(ctx, err) // no other process has to do with that
+		}
+		// There is no lock to hold across migrations. Each is one transaction that fails when another process
 		// has run it meanwhile; whoever was late looks again at what is left to do.
 		if db.classify(err) != retryable {
 			if failures++; failures == 3 {
@@ -53,7 +56,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 }
 
-// patience is how long to wait at least for another process that holds a SQLite file: it may be migrating it.
+// patience is how long to wait at least for another process: it may be migrating the database.
 const patience = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
@@ -96,6 +99,8 @@ func (db *DB) provider() (*goose.Provider, error) {
 	}
 	if db.dialect.driver == PostgreSQL {
 		kind = database.DialectPostgres
+	}
+	if db.dialect.sessionLocks {
 		// An advisory lock; whoever does not get it tries once a second for ten minutes.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/lib/pq"
 )
@@ -15,6 +17,9 @@ type prepared struct{ driver.Connector }
 
 func (c prepared) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
+	if e := pq.As(err, "08P01"); e != nil && strings.Contains(e.Message, "unsupported startup parameter") {
+		return nil, fmt.Errorf("%w: is this a pooler such as pgbouncer? Then DATABASE_URL needs ?binary_parameters=yes", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -201,7 +201,7 @@ func (r *Messages) addOne(ctx context.Context, m Message) (a appended, err error
 				CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {json})
 			FROM t
 		)
-		SELECT ` + threadTable.list(columns) + `, t.` + grow.place + ` FROM t`
+		SELECT ` + threadTable.list(columns) + `, t.` + grow.place + `{on disk} FROM t`
 	wanted := threadTable.these(columns)
 	err = r.db.retry(ctx, func() error {
 		a = appended{}

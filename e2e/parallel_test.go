@@ -16,7 +16,7 @@ func TestParallelWriters(t *testing.T) {
 	t.Parallel()
 	const writers, each = 64, 8
 	// One database after the other: what is measured is the wait for one another, not for the other database.
-	for _, driver := range dbtest.Drivers {
+	for _, driver := range append(slices.Clone(dbtest.Drivers), dbtest.PgBouncer) {
 		t.Run(string(driver), func(t *testing.T) {
 			url := dbtest.URL(t, driver)
 			servers := []*server{serve(t, "DATABASE_URL="+url), serve(t, "DATABASE_URL="+url)}
@@ -97,5 +97,5 @@ func TestServersStartTogether(t *testing.T) {
 		for _, s := range servers {
 			s.stop()
 		}
-	})
+	}, dbtest.PgBouncer)
 }

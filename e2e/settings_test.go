@@ -166,6 +166,22 @@ func TestUnreachableDatabase(t *testing.T) {
 			}
 		})
 	})
+	t.Run("pgbouncer", func(t *testing.T) {
+		t.Parallel()
+		right := dbtest.URL(t, dbtest.PgBouncer)
+		u, err := url.Parse(right)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("postgres", secret)
+		serve(t, "DATABASE_URL="+u.String()).stop()
+		u.RawQuery = ""
+		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, u.Host, "pgbouncer", "?binary_parameters=yes")
+		u.RawQuery = "binary_parameters=maybe"
+		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, "binary_parameters", "maybe")
+		u.RawQuery, u.Path = "binary_parameters=yes", "/nothing"
+		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, u.Host, "nothing")
+	})
 	t.Run("nobody answers", func(t *testing.T) {
 		t.Parallel()
 		l, err := net.Listen("tcp", "127.0.0.1:0") // connections wait in its queue for ever

@@ -2,15 +2,24 @@ package graph_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/web"
 )
 
 // BenchmarkRequests answers requests on a store of 2,000 threads with 25 messages each, without the network:
@@ -64,4 +73,80 @@ func BenchmarkRequests(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkCompression answers what a dashboard asks, 50 threads with the last 10 messages of each from recorded
+// conversations (157 KiB), on PostgreSQL and over HTTP to 16 clients at once, who throw the answers away as they come. The
+// encodings take turns, since the neighbours of the machine change by the second; what counts is the median of their
+// ratios in one turn:
+//
+//	.ci/with-postgres go test ./graph -run - -bench Compression -benchtime 30x
+func BenchmarkCompression(b *testing.B) {
+	o := dbtest.Options(b, db.PostgreSQL)
+	store := dbtest.OpenOptions(b, o, db.Hooks{})
+	dbtest.Import(b, store)
+	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Page: web.Handler(),
+		Log: slog.New(slog.DiscardHandler), MaxPage: 1000, MaxBody: 1 << 20, MaxComplexity: 1_000_000}))
+	defer server.Close()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
+	const (
+		clients, each = 16, 20 // requests of each client in a turn
+		body          = `{"query":"{ threads(limit: 50) { id title updatedAt attributes messages(last: 10) { role content } } }"}`
+	)
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: clients}}
+	ask := func(encoding string) (size int64) {
+		r, err := http.NewRequest(http.MethodPost, server.URL+"/graphql", strings.NewReader(body))
+		if err != nil {
+			b.Error(err)
+			return 0
+		}
+		r.Header.Set("Content-Type", typeJSON)
+		if encoding != "" {
+			r.Header.Set("Accept-Encoding", encoding)
+		}
+		res, err := client.Do(r)
+		if err != nil {
+			b.Error(err)
+			return 0
+		}
+		defer res.Body.Close()
+		size, err = io.Copy(io.Discard, res.Body)
+		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != encoding {
+			b.Errorf("status %d, encoding %q, want %q; %v", res.StatusCode, res.Header.Get("Content-Encoding"), encoding, err)
+		}
+		return size
+	}
+	encodings := []string{"", "gzip", "zstd"}
+	rates := make([][]float64, len(encodings)) // answers a second in each turn
+	for b.Loop() {
+		for i, encoding := range encodings {
+			var group sync.WaitGroup
+			start := time.Now()
+			for range clients {
+				group.Go(func() {
+					for range each {
+						ask(encoding)
+					}
+				})
+			}
+			group.Wait()
+			rates[i] = append(rates[i], clients*each/time.Since(start).Seconds())
+		}
+	}
+	for i, encoding := range encodings {
+		name := cmp.Or(encoding, "plain")
+		b.ReportMetric(median(rates[i]), name+"/s")
+		b.ReportMetric(float64(ask(encoding))/1024, name+"-KiB")
+		if i > 0 {
+			ratios := make([]float64, len(rates[i]))
+			for turn := range ratios {
+				ratios[turn] = rates[i][turn] / rates[0][turn]
+			}
+			b.ReportMetric(median(ratios), name+"/plain")
+		}
+	}
+}
+
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

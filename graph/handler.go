@@ -89,8 +89,8 @@ func New(o Options) http.Handler {
 	gql.AroundResponses(h.logResponse)
 
 	routes := http.NewServeMux()
-	routes.Handle("/graphql", gql)
-	routes.Handle("GET /schema.graphql", serveSchema(sdl))
+	routes.Handle("/graphql", compressed(gql))
+	routes.Handle("GET /schema.graphql", compressed(serveSchema(sdl)))
 	routes.Handle("GET /{$}", o.Page)
 	routes.Handle("GET /assets/", o.Page)
 	routes.Handle("POST /sample", http.NewCrossOriginProtection().Handler(h.loadSample(o)))

@@ -1,16 +1,22 @@
 package graph_test
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"os"
 
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
@@ -186,6 +192,110 @@ func TestSchemaFile(t *testing.T) {
 	if r := small.send("GET", "/schema.graphql", "", ""); r.body != want || want == string(text) {
 		t.Error("with a page maximum of 7, the schema's default limits are not 7, or something else has changed")
 	}
+}
+
+// TestCompression sends what is long enough compressed to those who take it, and to nobody else.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxBody = 100_000 })
+	dbtest.Import(t, a.store)
+	query := func(text string) string { return fmt.Sprintf(`{"query":%s}`, quoted(text)) }
+	long, short := query(`{ threads(limit: 5) { messages { content } } }`), query(`{ __typename }`)
+	byGET := "/graphql?query=" + url.QueryEscape(`{ threads(limit: 5) { messages { content } } }`)
+	// Ten errors, each with a long name: more than a kibibyte.
+	wrong := query(`{ ` + strings.Repeat(strings.Repeat("x", 100)+" ", 20) + `}`)
+	for _, c := range []struct {
+		name, method, path, body, accept string
+		headers                          []string
+		status                           int
+		want                             string // the coding; "" for none
+	}{
+		{"nothing said", "POST", "/graphql", long, "", nil, 200, ""},
+		{"gzip", "POST", "/graphql", long, "gzip", nil, 200, "gzip"},
+		{"as curl and Node say it", "POST", "/graphql", long, "gzip, deflate, br", nil, 200, "gzip"},
+		{"as browsers say it", "POST", "/graphql", long, "gzip, deflate, br, zstd", nil, 200, "zstd"},
+		{"gzip rather than zstd", "POST", "/graphql", long, "zstd;q=0.5, gzip", nil, 200, "gzip"},
+		{"not gzip", "POST", "/graphql", long, "gzip;q=0", nil, 200, ""},
+		{"none of ours", "POST", "/graphql", long, "br", nil, 200, ""},
+		{"a short answer", "POST", "/graphql", short, "gzip", nil, 200, ""},
+		{"by GET", "GET", byGET, "", "gzip", nil, 200, "gzip"},
+		{"by HEAD", "HEAD", byGET, "", "gzip", nil, 200, ""},
+		{"errors", "POST", "/graphql", wrong, "gzip", []string{"Accept", typeGraphQL}, 400, "gzip"},
+		{"a refusal", "POST", "/graphql", strings.Repeat("x", 100_001), "gzip", nil, 413, ""},
+		{"the schema", "GET", "/schema.graphql", "", "gzip", nil, 200, "gzip"},
+		{"the schema, plain", "GET", "/schema.graphql", "", "", nil, 200, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			send := func(accept string) (*http.Response, []byte) {
+				t.Helper()
+				req, err := http.NewRequest(c.method, a.url+c.path, strings.NewReader(c.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if req.Header.Set("X-Request-Id", "same"); c.method == "POST" {
+					req.Header.Set("Content-Type", typeJSON)
+				}
+				for i := 0; i+1 < len(c.headers); i += 2 {
+					req.Header.Set(c.headers[i], c.headers[i+1])
+				}
+				req.Header.Set("Accept-Encoding", cmp.Or(accept, "identity")) // else Go asks for gzip by itself
+				res, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				body, err := io.ReadAll(res.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return res, body
+			}
+			res, body := send(c.accept)
+			if got := res.Header.Get("Content-Encoding"); res.StatusCode != c.status || got != c.want {
+				t.Fatalf("status %d, encoding %q, want %d, %q", res.StatusCode, got, c.status, c.want)
+			}
+			if got := res.Header.Values("Vary"); !slices.Contains(got, "Accept-Encoding") {
+				t.Errorf("Vary is %q", got)
+			}
+			if n := res.Header.Get("Content-Length"); n != "" && n != fmt.Sprint(len(body)) && c.method != "HEAD" {
+				t.Errorf("Content-Length is %s, and the body has %d bytes", n, len(body))
+			}
+			plain, want := send("")
+			if got, want := res.Header.Get("Content-Type"), plain.Header.Get("Content-Type"); got != want {
+				t.Errorf("Content-Type is %q, want %q", got, want)
+			}
+			if got := decompressed(t, c.want, body); got != string(want) {
+				t.Errorf("the answer is %.200q, want %.200q", got, want)
+			}
+		})
+	}
+	again := a.send("GET", "/schema.graphql", "", "", "Accept-Encoding", "gzip", "If-None-Match", a.send("GET", "/schema.graphql", "", "").header.Get("ETag"))
+	if again.status != 304 || again.header.Get("Content-Encoding") != "" {
+		t.Errorf("the schema again: %d, encoding %q, want 304", again.status, again.header.Get("Content-Encoding"))
+	}
+	if page := a.send("GET", "/", "", "", "Accept-Encoding", "zstd"); page.header.Get("Content-Encoding") != "" {
+		t.Errorf("the page, which has its own compression, comes in %q", page.header.Get("Content-Encoding"))
+	}
+}
+
+func decompressed(t *testing.T, coding string, body []byte) string {
+	t.Helper()
+	from := io.Reader(bytes.NewReader(body))
+	var err error
+	switch coding {
+	case "gzip":
+		from, err = gzip.NewReader(from)
+	case "zstd":
+		from, err = zstd.NewReader(from)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestSample(t *testing.T) {

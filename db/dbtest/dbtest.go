@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +25,14 @@ import (
 // Drivers are the databases that every behaviour is tested on.
 var Drivers = []db.Driver{db.SQLite, db.PostgreSQL}
 
-// Each runs fn as a parallel subtest for each database.
-func Each(t *testing.T, fn func(t *testing.T, driver db.Driver)) {
+// PgBouncer stands for PostgreSQL behind a pgbouncer that lends a connection for one transaction.
+// It is a driver for the functions of this package only.
+const PgBouncer db.Driver = "pgbouncer"
+
+// Each runs fn as a parallel subtest for each database, and for more.
+func Each(t *testing.T, fn func(t *testing.T, driver db.Driver), more ...db.Driver) {
 	t.Helper()
-	for _, d := range Drivers {
+	for _, d := range slices.Concat(Drivers, more) {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
 			fn(t, d)
@@ -38,9 +43,14 @@ func Each(t *testing.T, fn func(t *testing.T, driver db.Driver)) {
 // PostgresURL returns the URL of the tests' PostgreSQL server, without a database.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	url := os.Getenv("THREADSTORE_TEST_POSTGRES")
+	return server(t, "THREADSTORE_TEST_POSTGRES")
+}
+
+func server(t testing.TB, variable string) string {
+	t.Helper()
+	url := os.Getenv(variable)
 	if url == "" {
-		t.Fatal("THREADSTORE_TEST_POSTGRES is not set: run the tests by `make test`, or one package by `.ci/with-postgres go test ./db`, which bring PostgreSQL up")
+		t.Fatalf("%s is not set: run the tests by `make test`, or one package by `.ci/with-postgres go test ./db`, which bring PostgreSQL and pgbouncer up", variable)
 	}
 	return url
 }
@@ -58,17 +68,19 @@ func URL(t testing.TB, driver db.Driver) string {
 	if driver == db.SQLite {
 		return "sqlite:" + filepath.Join(t.TempDir(), "threads.db")
 	}
-	return newPostgres(t, "template0")
+	return newPostgres(t, driver, "template0")
 }
 
 // newPostgres makes a database as a copy of another one.
-func newPostgres(t testing.TB, from string) string {
+func newPostgres(t testing.TB, driver db.Driver, from string) string {
 	t.Helper()
-	server := PostgresURL(t)
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	admin(t, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, from))
 	t.Cleanup(func() { admin(t, fmt.Sprintf("DROP DATABASE IF EXISTS %s (FORCE)", name)) })
-	return server + "/" + name
+	if driver == PgBouncer {
+		return server(t, "THREADSTORE_TEST_PGBOUNCER") + "/" + name + "?binary_parameters=yes"
+	}
+	return PostgresURL(t) + "/" + name
 }
 
 func admin(t testing.TB, statement string) {
@@ -103,7 +115,7 @@ func Options(t testing.TB, driver db.Driver) db.Options {
 	if templateErr != nil {
 		t.Fatal(templateErr)
 	}
-	return parse(t, newPostgres(t, templateName))
+	return parse(t, newPostgres(t, driver, templateName))
 }
 
 func parse(t testing.TB, url string) db.Options {
@@ -138,12 +150,15 @@ func OpenOptions(t testing.TB, o db.Options, h db.Hooks) *db.DB {
 	return store
 }
 
-// Raw returns a connection pool to the same database for statements of the test's own.
+// Raw returns a connection pool to the same database for statements of the test's own. It goes past pgbouncer.
 func Raw(t testing.TB, o db.Options) *sql.DB {
 	t.Helper()
 	driver, dsn := "sqlite", "file:"+o.Path+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
 	if o.Driver == db.PostgreSQL {
 		var b strings.Builder
+		if o.Postgres["binary_parameters"] != "" {
+			o = parse(t, PostgresURL(t)+"/"+o.Postgres["dbname"])
+		}
 		for k, v := range o.Postgres {
 			fmt.Fprintf(&b, "%s='%s' ", k, v)
 		}

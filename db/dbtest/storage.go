@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,7 +105,7 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 	}
 
 	t.Run("bytes that are no text", func(t *testing.T) {
-		if driver == db.PostgreSQL {
+		if driver != db.SQLite {
 			if _, err := raw.Exec(`UPDATE threads SET created_at = '0044-03-15 00:00:00+00 BC' WHERE id = 'fine'`); err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +125,7 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 	})
 	t.Run("as Tyler writes", func(t *testing.T) {
 		now := `'2024-05-15 15:00:00.123456'`
-		if driver == db.PostgreSQL {
+		if driver != db.SQLite {
 			now = `'2024-05-15 15:00:00.123456+00'`
 		}
 		Exec(t, raw,
@@ -150,9 +151,12 @@ func testDurability(t *testing.T, kind db.Driver) {
 	o := Options(t, kind)
 	o.PoolSize, o.MaxOverflow = 3, 2
 	questions := map[string]string{"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA foreign_keys": "1"}
-	if kind == db.PostgreSQL {
-		questions = map[string]string{"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW full_page_writes": "on"}
+	if kind != db.SQLite {
+		questions = map[string]string{"SHOW fsync": "on", "SHOW full_page_writes": "on"}
 		Exec(t, Raw(t, o), fmt.Sprintf(`ALTER DATABASE %s SET synchronous_commit = off`, o.Postgres["dbname"]))
+	}
+	if kind == db.PostgreSQL {
+		questions["SHOW synchronous_commit"] = "on"
 		o.Postgres["synchronous_commit"], o.Postgres["options"] = "off", "-c synchronous_commit=off" // as a URL can say
 	}
 	opened := &asked{t: t, questions: questions}
@@ -169,6 +173,50 @@ func testDurability(t *testing.T, kind db.Driver) {
 	}
 	if n := opened.connections.Load(); n < 2 {
 		t.Errorf("only %d connections were opened", n)
+	}
+	if kind != db.SQLite {
+		testFlushed(t, store, Raw(t, o))
+	}
+}
+
+// testFlushed asks PostgreSQL, after each kind of write, whether it has put on disk what it had logged: its default was
+// set to leave that for later. Others may do it for a write that does not wait, so there are many.
+func testFlushed(t *testing.T, store *db.DB, raw *sql.DB) {
+	patch := func() db.ThreadPatch {
+		return db.ThreadPatch{ID: ptr("flushed"), Title: some("x"), Messages: list(user("x"), user("y"))}
+	}
+	add := func(patches ...db.MessagePatch) error {
+		_, _, err := store.Messages().Add(ctx, "flushed", patches)
+		return err
+	}
+	for range 20 {
+		for _, c := range []struct {
+			name  string
+			write func() error
+		}{
+			{"Save, new", func() error { _, err := store.Threads().Save(ctx, patch()); return err }},
+			{"Save", func() error { _, err := store.Threads().Save(ctx, patch()); return err }},
+			{"Restore", func() error { _, err := store.Threads().Restore(ctx, patch(), start); return err }},
+			{"Add one", func() error { return add(user("x")) }},
+			{"Add a system message", func() error { return add(db.MessagePatch{Role: db.RoleSystem}) }},
+			{"Add several", func() error { return add(user("x"), user("y")) }},
+			{"Delete", func() error { _, err := store.Threads().Delete(ctx, "flushed"); return err }},
+		} {
+			var before string
+			if err := raw.QueryRow(`SELECT pg_current_wal_insert_lsn()`).Scan(&before); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.write(); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			var flushed bool
+			if err := raw.QueryRow(`SELECT pg_current_wal_flush_lsn() > CAST($1 AS pg_lsn)`, before).Scan(&flushed); err != nil {
+				t.Fatal(err)
+			}
+			if !flushed {
+				t.Fatalf("%s: answered before it is on disk", c.name)
+			}
+		}
 	}
 }
 
@@ -235,7 +283,7 @@ func testMigrate(t *testing.T, driver db.Driver) {
 	save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), db.MessagePatch{Role: db.RoleAssistant}, tool)})
 	raw := Raw(t, o)
 	diff(t, "roles as they are stored", column(t, raw, `SELECT role FROM messages ORDER BY ordinal`), []string{"system", "user", "assistant", "tool"})
-	if driver == db.PostgreSQL {
+	if driver != db.SQLite {
 		diff(t, "columns that are not jsonb", column(t, raw, `SELECT table_name || '.' || column_name FROM information_schema.columns WHERE data_type <> 'jsonb' AND table_schema = 'public'
 			AND column_name IN ('attributes', 'source', 'parts', 'tool_calls', 'attachments', 'metrics')`), []string(nil))
 	}
@@ -245,11 +293,24 @@ func testMigrate(t *testing.T, driver db.Driver) {
 	}
 }
 
-// testMigrateTogether starts several servers at once on an empty database.
+// testMigrateTogether starts several servers at once on an empty database, and on one of Tyler's, which one adopts.
 func testMigrateTogether(t *testing.T, driver db.Driver) {
-	o := parse(t, URL(t, driver))
-	for _, err := range together(6, func(int) error {
-		store, err := db.Open(o, db.Hooks{})
+	if n := migrateTogether(t, parse(t, URL(t, driver)), 6); n != 0 {
+		t.Errorf("nothing was adopted %d times", n)
+	}
+	tyler := parse(t, URL(t, driver))
+	Exec(t, Raw(t, tyler), tylerTables(driver)...)
+	if n := migrateTogether(t, tyler, 3); n != 1 {
+		t.Errorf("Tyler's tables were adopted %d times", n)
+	}
+}
+
+// migrateTogether returns how many of the servers adopted tables of Tyler.
+func migrateTogether(t *testing.T, o db.Options, servers int) int {
+	t.Helper()
+	log := &Output{}
+	for _, err := range together(servers, func(int) error {
+		store, err := db.Open(o, db.Hooks{Log: slog.New(slog.NewTextHandler(log, nil))})
 		if err != nil {
 			return err
 		}
@@ -262,15 +323,16 @@ func testMigrateTogether(t *testing.T, driver db.Driver) {
 	}) {
 		t.Error(err)
 	}
-	if got, err := OpenOptions(t, o, db.Hooks{}).Threads().List(ctx, 100, 0); err != nil || len(got) != 6 {
-		t.Errorf("%d threads, %v, want 6", len(got), err)
+	if got, err := OpenOptions(t, o, db.Hooks{}).Threads().List(ctx, 100, 0); err != nil || len(got) != servers {
+		t.Errorf("%d threads, %v, want %d", len(got), err, servers)
 	}
+	return strings.Count(log.String(), "adopted the tables")
 }
 
 func testFutureSchema(t *testing.T, driver db.Driver) {
 	o := Options(t, driver)
 	OpenOptions(t, o, db.Hooks{})
-	Exec(t, Raw(t, o), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, `+map[db.Driver]string{db.SQLite: "1", db.PostgreSQL: "true"}[driver]+`)`)
+	Exec(t, Raw(t, o), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, `+map[db.Driver]string{db.SQLite: "1", db.PostgreSQL: "true", PgBouncer: "true"}[driver]+`)`)
 	store, err := db.Open(o, db.Hooks{})
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +350,7 @@ func testFutureSchema(t *testing.T, driver db.Driver) {
 func tylerTables(kind db.Driver) []string {
 	const json = "JSON"
 	at := "DATETIME"
-	if kind == db.PostgreSQL {
+	if kind != db.SQLite {
 		at = "TIMESTAMP WITH TIME ZONE"
 	}
 	return []string{
@@ -335,7 +397,7 @@ func testAdopt(t *testing.T, driver db.Driver) {
 	raw := Raw(t, o)
 	Exec(t, raw, tylerTables(driver)...)
 	zone := ""
-	if driver == db.PostgreSQL {
+	if driver != db.SQLite {
 		zone = "+00"
 	}
 	at := func(second int) string { return fmt.Sprintf("'2024-05-15 15:00:%02d.000007%s'", second, zone) }
@@ -412,7 +474,7 @@ func fresh(t testing.TB, driver db.Driver) db.Options {
 func columns(t testing.TB, raw *sql.DB, kind db.Driver) []string {
 	t.Helper()
 	query := `SELECT name || ': ' || COALESCE(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1`
-	if kind == db.PostgreSQL {
+	if kind != db.SQLite {
 		query = `SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '') || ' ' || COALESCE(collation_name, '')
 				FROM information_schema.columns WHERE table_schema = 'public'
 			UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
@@ -465,7 +527,7 @@ func testAdoptFailure(t *testing.T, driver db.Driver) {
 			t.Errorf("%s: the table became ours", name)
 		}
 	}
-	if driver == db.PostgreSQL {
+	if driver != db.SQLite {
 		return // its foreign keys leave no orphans
 	}
 	t.Run("messages without a thread are kept aside", func(t *testing.T) {
