@@ -21,6 +21,7 @@ type DB struct {
 	writer  *sqlx.DB
 	reader  *sqlx.DB // the writer, unless SQLite has a file
 	group   *group   // of writes, on SQLite
+	appends *appends // on PostgreSQL
 	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
@@ -57,6 +58,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
+	db.appends = &appends{messages: db.Messages()}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

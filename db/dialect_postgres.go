@@ -155,13 +155,18 @@ func (c eitherTLS) Driver() driver.Driver { return c[0].Driver() }
 
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
 func insertArrays(table string, columns []bulkColumn, rows [][]any) (string, []any) {
-	var values, arrays, aliases []string
-	args := make([]any, len(columns))
+	from, values, args := unnested("u", columns, rows)
+	return `INSERT INTO ` + table + ` (` + names(columns) + `) SELECT ` + strings.Join(values, ", ") + ` FROM ` + from, args
+}
+
+// unnested returns bound arrays, one for each column, as rows with an alias,
+// whose columns are the texts c0, c1 and so on, and the values of the columns.
+func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, values []string, args []any) {
+	var arrays, texts []string
 	for i, c := range columns {
-		alias := fmt.Sprintf("c%d", i)
-		values = append(values, `CAST(u.`+alias+` AS `+c.kind+`)`)
-		arrays = append(arrays, `CAST(? AS text[])`)
-		aliases = append(aliases, alias)
+		text := fmt.Sprintf("c%d", i)
+		values = append(values, `CAST(`+alias+`.`+text+` AS `+c.kind+`)`)
+		arrays, texts = append(arrays, `CAST(? AS text[])`), append(texts, text)
 		array := []byte{'{'}
 		for j, r := range rows {
 			if j > 0 {
@@ -169,10 +174,9 @@ func insertArrays(table string, columns []bulkColumn, rows [][]any) (string, []a
 			}
 			array = appendElement(array, r[i])
 		}
-		args[i] = string(append(array, '}'))
+		args = append(args, string(append(array, '}')))
 	}
-	return `INSERT INTO ` + table + ` (` + names(columns) + `) SELECT ` + strings.Join(values, ", ") +
-		` FROM unnest(` + strings.Join(arrays, ", ") + `) AS u(` + strings.Join(aliases, ", ") + `)`, args
+	return `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`, values, args
 }
 
 // appendElement appends a value as an element of an array's text.

@@ -68,6 +68,67 @@ func testParallelAdd(t *testing.T, driver db.Driver) {
 	}
 }
 
+// testSharedAdd appends to many threads at once: the writers share statements on
+// PostgreSQL (and transactions on SQLite, see testParallelErrors), and one whose
+// message cannot be stored harms no other.
+func testSharedAdd(t *testing.T, driver db.Driver) {
+	seen := &Statements{}
+	store := Open(t, driver, db.Hooks{Connector: seen.Connector})
+	const threads, rounds = 48, 4
+	for i := range threads {
+		save(t, store, db.ThreadPatch{ID: ptr(number("t", i))})
+	}
+	save(t, store, db.ThreadPatch{ID: ptr("other"), Messages: list(withID("taken", user("x")))})
+	seen.Take()
+	add := func(round int, bad bool) {
+		t.Helper()
+		for _, err := range together(threads, func(i int) error {
+			p := withID(fmt.Sprintf("%d/%d", round, i), db.MessagePatch{Role: []db.Role{db.RoleUser, db.RoleSystem, db.RoleAssistant}[i%3], Content: db.Some(ptr(fmt.Sprintf(`"%d\{,}é`, i))), Attributes: givenObject(t, `{"a":"\\\""}`)})
+			if bad && i%8 == 0 {
+				p.ID = ptr("taken")
+			}
+			got, thread, err := store.Messages().Add(ctx, number("t", i), []db.MessagePatch{p})
+			if bad && i%8 == 0 {
+				if !db.Conflict.Is(err) {
+					return fmt.Errorf("writer %d: %v, want a conflict", i, err)
+				}
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("writer %d: %w", i, err)
+			}
+			if thread == nil || thread.ID != number("t", i) || *got[0].Content != *p.Content.Value || got[0].ThreadID != thread.ID {
+				return fmt.Errorf("writer %d got %+v of %+v", i, got[0], thread)
+			}
+			return nil
+		}) {
+			t.Error(err)
+		}
+	}
+	for round := range rounds {
+		add(round, false)
+	}
+	if n := len(seen.Take()); driver != db.SQLite && n > threads*rounds*2/3 {
+		t.Errorf("%d appends took %d statements; they should share some", threads*rounds, n)
+	}
+	add(rounds, true)
+	for i := range threads {
+		th := load(t, store, number("t", i)) // checks the counters
+		want := rounds + 1
+		if i%8 == 0 {
+			want--
+		}
+		if len(th.Messages) != want {
+			t.Errorf("thread %d has %d messages, want %d", i, len(th.Messages), want)
+		}
+		for n, m := range th.Messages {
+			if sequence := map[bool]int{true: 0, false: n + 1}[m.Role == db.RoleSystem]; m.Sequence != sequence || m.ID != fmt.Sprintf("%d/%d", n, i) {
+				t.Errorf("message %d of thread %d: %+v", n, i, m)
+			}
+		}
+	}
+}
+
 // testParallelErrors lets writes that fail, some of them after they have written,
 // share what SQLite commits together with writes that do not.
 func testParallelErrors(t *testing.T, driver db.Driver) {

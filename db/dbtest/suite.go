@@ -43,6 +43,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Walk", testWalk},
 		{"BrokenRows", testBrokenRows},
 		{"ParallelAdd", testParallelAdd},
+		{"SharedAdd", testSharedAdd},
 		{"ParallelErrors", testParallelErrors},
 		{"ParallelSave", testParallelSave},
 		{"SaveWhileDeleting", testSaveWhileDeleting},
