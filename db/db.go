@@ -19,9 +19,10 @@ type DB struct {
 	dialect *dialect
 	options Options
 	writer  *sqlx.DB
-	reader  *sqlx.DB // the writer, unless SQLite has a file
-	group   *group   // of writes, on SQLite
-	appends *appends // on PostgreSQL
+	reader  *sqlx.DB            // the writer, unless SQLite has a file
+	group   *group              // of writes, on SQLite
+	appends *company[oneAppend] // on PostgreSQL
+	finds   *company[oneFind]   // on PostgreSQL
 	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
@@ -58,7 +59,10 @@ func Open(o Options, h Hooks) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
-	db.appends = &appends{messages: db.Messages()}
+	// A quarter of the connections, so that there are others for what takes long.
+	statements := max((o.PoolSize+o.MaxOverflow)/4, 2)
+	db.appends = &company[oneAppend]{statements: statements, fits: (*oneAppend).differs, together: db.Messages().addTogether}
+	db.finds = &company[oneFind]{statements: statements, fits: (*oneFind).alike, together: db.Threads().findTogether}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

@@ -177,6 +177,21 @@ func (c *commonValues) bit(p property) *atomic.Bool {
 	return &c.bits[maphash.Comparable(c.seed, p)%uint64(len(c.bits))]
 }
 
+// oneFind is a search for one property and, when it is done, what came of it.
+type oneFind struct {
+	property
+	limit, offset int
+	columns       Columns
+	threads       []*Thread
+	few           bool
+}
+
+// alike reports whether the search can be part of one statement with the others.
+func (one *oneFind) alike(others []*oneFind) bool {
+	other := others[0]
+	return one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
+}
+
 // findFew returns the threads that have a property, if less than rare have it:
 // that is nearly every search, and the statement for it is a third of the work
 // of the one in find. It reports false if there are more.
@@ -185,31 +200,59 @@ func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (t
 	if common.Load() || limit == 0 || offset >= rare { // then no row would tell how many there are
 		return nil, false, nil
 	}
-	columns := columnsOf(ctx).threads
-	of := threadTable.these(columns)
-	const matches = `FROM thread_properties x WHERE x.key = ? AND x.value = ? LIMIT ?`
-	query := `SELECT ` + threadTable.list(columns) + `, (SELECT count(*) FROM (SELECT 1 ` + matches + `) AS counted)
-		FROM (SELECT x.thread_id ` + matches + `) AS few CROSS JOIN threads t WHERE t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
-	err = r.db.read(ctx, func(s session) error {
-		threads, few = nil, true
-		return s.each(ctx, query, []any{p.Key, p.Value, rare, p.Key, p.Value, rare, limit, offset}, func(v []driver.Value) error {
-			if n, ok := v[len(of)].(int64); !ok || n >= rare {
-				few = false
+	one := &oneFind{property: p, limit: limit, offset: offset, columns: columnsOf(ctx).threads}
+	alone := func() error { return r.findTogether(ctx, []*oneFind{one}) }
+	if r.db.dialect.lateral {
+		err = r.db.explain(ctx, r.db.finds.do(ctx, one, alone))
+	} else {
+		err = alone()
+	}
+	if err == nil && !one.few {
+		common.Store(true)
+	}
+	return one.threads, one.few, err
+}
+
+// findTogether does searches that are alike by one statement; on SQLite, one search.
+func (r *Threads) findTogether(ctx context.Context, searches []*oneFind) error {
+	first := searches[0]
+	selected := threadTable.list(first.columns)
+	const matches = ` FROM thread_properties x WHERE x.key = ? AND x.value = ? LIMIT ?`
+	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
+		FROM (SELECT x.thread_id` + matches + `) AS few CROSS JOIN threads t WHERE t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
+	args := []any{first.Key, first.Value, rare, first.Key, first.Value, rare, first.limit, first.offset}
+	if r.db.dialect.lateral {
+		var keys, values []string
+		for _, one := range searches {
+			keys, values = append(keys, one.Key), append(values, one.Value)
+		}
+		query = `SELECT k.n - 1, cardinality(few.ids), ` + selected + `
+			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
+			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS few
+			CROSS JOIN LATERAL (SELECT t.* FROM threads t WHERE t.id = ANY (few.ids) ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
+			ORDER BY k.n, t.updated_at DESC, t.id DESC`
+		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), rare, first.limit, first.offset}
+	}
+	of := threadTable.these(first.columns)
+	return r.db.read(ctx, func(s session) error {
+		for _, one := range searches {
+			one.threads, one.few = nil, true
+		}
+		return s.each(ctx, query, args, func(v []driver.Value) error {
+			one := searches[v[0].(int64)]
+			if n := v[1].(int64); n >= rare {
+				one.few = false
 				return nil
 			}
 			var row threadRow
-			if err := fill(&row, of, v); err != nil {
+			if err := fill(&row, of, v[2:]); err != nil {
 				return err
 			}
 			t, err := row.thread(s.db.dialect)
-			threads = append(threads, t)
+			one.threads = append(one.threads, t)
 			return err
 		})
 	})
-	if err == nil && !few {
-		common.Store(true)
-	}
-	return threads, few, err
 }
 
 // find returns the threads that have all properties and none of the absent keys.

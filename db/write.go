@@ -66,7 +66,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	}
 	single := len(fresh) == 1
 	if single && r.db.dialect.writableCTE {
-		a, err := r.db.appends.add(ctx, *fresh[0])
+		a, err := r.append(ctx, *fresh[0])
 		switch {
 		case err == nil && a.message == nil:
 			return nil, nil, unknown
