@@ -17,6 +17,7 @@ import (
 //	{rows}  a bound JSON list of lists as rows, column value
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
+//	{text of} … {as text}  a time as text
 //	{lock}  locks the selected rows until the transaction ends
 //	{limit if many}  in find: a bound limit, for when driver has many rows
 //	{by role}  after messages m or x: says which index serves a search by role

@@ -85,6 +85,7 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{rows}", "jsonb_array_elements(CAST(? AS jsonb))",
 		"{json}", "jsonb",
 		"{time}", "timestamptz",
+		"{text of}", "CAST(", "{as text}", " AS text)",
 		"{lock}", "FOR UPDATE",
 		"{limit if many}", "LIMIT ?",
 		"{by role}", "", // its statistics tell it
@@ -95,6 +96,9 @@ func postgresWords(onDisk string) *strings.Replacer {
 // connectPostgres returns how connections with the parameters of o are made.
 func connectPostgres(o Options) (eitherTLS, error) {
 	o.Postgres = maps.Clone(o.Postgres)
+	// Times are read as text, in the one form that this gives; the names of settings have no case.
+	maps.DeleteFunc(o.Postgres, func(name, _ string) bool { return strings.EqualFold(name, "timezone") })
+	o.Postgres["timezone"] = "UTC"
 	var c eitherTLS
 	for _, mode := range tlsModes(o.Postgres["sslmode"]) {
 		o.Postgres["sslmode"] = mode

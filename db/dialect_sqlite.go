@@ -24,6 +24,7 @@ var sqlite3 = dialect{
 		"{rows}", "json_each(?)",
 		"{json}", "text",
 		"{time}", "text",
+		"{text of}", "", "{as text}", "", // it is
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
 		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles

@@ -273,7 +273,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		}
 	}
 	columns := columnsOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
-	selected := threadTable.list(columns)
+	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
 	var q strings.Builder
 	var args []any
 	add := func(text string, more ...any) {
@@ -330,7 +330,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		)`, bind(rows), veryRare, veryRare, rare, veryRare)
 	}
 	add(` SELECT `+selected+` FROM (SELECT * FROM (
-			SELECT `+selected+` FROM driver d
+			SELECT `+plain+` FROM driver d
 			CROSS JOIN thread_properties p
 			CROSS JOIN threads t
 			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, rare)
@@ -340,7 +340,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	lacks()
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
 		UNION ALL SELECT * FROM (
-			SELECT `+selected+` FROM threads t
+			SELECT `+plain+` FROM threads t
 			WHERE (SELECT n FROM driver) >= ?`, limit, offset, rare)
 	matches()
 	lacks()

@@ -70,6 +70,9 @@ func DecodeJSON(text []byte) (any, error) {
 	if err := CheckText(text); err != nil {
 		return nil, err
 	}
+	if v, ok := parseJSON(string(text)); ok {
+		return v, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var v any
@@ -88,10 +91,11 @@ func CheckText(text []byte) error {
 		return errors.New("not UTF-8")
 	}
 	for i := 0; i < len(text); i++ {
-		if text[i] != '\\' {
-			continue
+		next := bytes.IndexByte(text[i:], '\\')
+		if next < 0 {
+			break
 		}
-		i++ // the escaped character; a backslash stands in JSON only inside a string
+		i += next + 1 // the escaped character; a backslash stands in JSON only inside a string
 		high, ok := surrogate(text, i)
 		if !ok {
 			continue

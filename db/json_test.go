@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -758,6 +759,31 @@ func FuzzCheckText(f *testing.F) {
 		decoded, written := replacements(t, text)
 		if (err == nil) != (decoded == written) {
 			t.Fatalf("CheckText(%q) = %v; %d U+FFFD are decoded and %d are in the text, want it accepted when they are as many", text, err, decoded, written)
+		}
+	})
+}
+
+// FuzzParseJSON holds our decoder against encoding/json.
+func FuzzParseJSON(f *testing.F) {
+	for _, text := range []string{`{"a":[1,-0,0.10,1e5,1E-2,12345678901234567890],"b":{"c":null,"d":true,"e":false}}`, ` [ ] `, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00\/\b\f\n\r\t\\\""`,
+		`01`, `1.`, `.5`, `-`, `1e`, `+1`, `nul`, `truefalse`, `[1,]`, `{"a":}`, `{"a" 1}`, `{,}`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"\n\"", `"abc`, `"\`, `1 2`, ``, ` `, `[[[[[]]]]]`, `"\ud800"`, `{"":""}`,
+		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckText([]byte(text)) != nil {
+			return
+		}
+		got, ok := parseJSON(text)
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		var want any
+		err := d.Decode(&want)
+		if _, more := d.Token(); err == nil && !errors.Is(more, io.EOF) {
+			err = errors.New("more")
+		}
+		if ok != (err == nil) || ok && !reflect.DeepEqual(got, want) {
+			t.Errorf("%.200q: %.200v, %v, and encoding/json %.200v, %v", text, got, ok, want, err)
 		}
 	})
 }

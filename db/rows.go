@@ -124,11 +124,12 @@ type table[Row any] struct {
 	texts   sync.Map // Columns -> the list for SELECT
 }
 
-// names returns the wanted columns for RETURNING, where SQLite knows no alias.
-func (t *table[Row]) names(wanted Columns) string {
+// names returns the wanted columns as they are, with what stands before each:
+// for RETURNING, where SQLite knows no alias, and for subqueries.
+func (t *table[Row]) names(before string, wanted Columns) string {
 	var names []string
 	for _, c := range t.these(wanted) {
-		names = append(names, c.name)
+		names = append(names, before+c.name)
 	}
 	return strings.Join(names, ", ")
 }
@@ -137,19 +138,28 @@ func (t *table[Row]) names(wanted Columns) string {
 func (t *table[Row]) nulls(wanted Columns) string {
 	var nulls []string
 	for _, c := range t.these(wanted) {
-		nulls = append(nulls, "CAST(NULL AS "+c.kind+")")
+		kind := c.kind
+		if kind == "{time}" {
+			kind = "text" // as list has it
+		}
+		nulls = append(nulls, "CAST(NULL AS "+kind+")")
 	}
 	return strings.Join(nulls, ", ")
 }
 
-// list returns the wanted columns for SELECT.
+// list returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
+// all the rest of a row.
 func (t *table[Row]) list(wanted Columns) string {
 	if text, ok := t.texts.Load(wanted); ok {
 		return text.(string)
 	}
 	var names []string
 	for _, c := range t.these(wanted) {
-		names = append(names, t.alias+"."+c.name)
+		name := t.alias + "." + c.name
+		if c.kind == "{time}" {
+			name = "{text of}" + name + "{as text} AS " + c.name
+		}
+		names = append(names, name)
 	}
 	text := strings.Join(names, ", ")
 	t.texts.Store(wanted, text)

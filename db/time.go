@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -122,13 +123,43 @@ func (c *columnTime) Scan(src any) error {
 			c.err = errors.New("a year outside 1 to 9999")
 		}
 	case string:
-		if t, err := time.Parse(sqliteTime, v); err == nil && len(v) == len(sqliteTime) && t.Year() >= 1 {
-			c.Time = t // as this program writes it: no need for the grammars
-			break
+		var ok bool
+		if c.Time, ok = parseStored(v); !ok {
+			c.Time, c.err = ParseTime(v)
 		}
-		c.Time, c.err = ParseTime(v)
 	default:
 		c.err = fmt.Errorf("no time: %T", src)
 	}
 	return nil
+}
+
+// parseStored reads a time as this program writes it to SQLite (sqliteTime) and
+// as PostgreSQL writes it in UTC: with +00 and without zeros at the end of the
+// decimals. All else is left to the grammars.
+func parseStored(s string) (time.Time, bool) {
+	s = strings.TrimSuffix(s, "+00")
+	if len(s) < 19 || len(s) > len(sqliteTime) || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':' || len(s) > 19 && s[19] != '.' {
+		return time.Time{}, false
+	}
+	ok := true
+	number := func(digits string) (n int) {
+		for i := range len(digits) {
+			d := digits[i] - '0'
+			ok = ok && d <= 9
+			n = n*10 + int(d)
+		}
+		return n
+	}
+	year, month, day := number(s[:4]), number(s[5:7]), number(s[8:10])
+	hour, minute, second := number(s[11:13]), number(s[14:16]), number(s[17:19])
+	nanoseconds := 0
+	if len(s) > 19 {
+		nanoseconds = number(s[20:])
+		for range 9 - len(s[20:]) {
+			nanoseconds *= 10
+		}
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, nanoseconds, time.UTC)
+	// A 30th of February would have become a day of March.
+	return t, ok && year >= 1 && t.Day() == day && int(t.Month()) == month && hour < 24 && minute < 60 && second < 60
 }

@@ -227,7 +227,7 @@ func (r *Messages) addNew(ctx context.Context, s session, m Message) (a appended
 	now := s.db.dialect.formatTime(r.db.Now())
 	err = s.each(ctx, `UPDATE threads SET updated_at = ?, `+grow.set+` WHERE id = ? AND updated_at < ?
 			AND typeof(last_sequence) = 'integer' AND typeof(`+string(m.Role)+`_count) = 'integer'
-		RETURNING `+threadTable.names(columns)+`, `+grow.place, []any{now, m.ThreadID, now}, func(v []driver.Value) error {
+		RETURNING `+threadTable.names("", columns)+`, `+grow.place, []any{now, m.ThreadID, now}, func(v []driver.Value) error {
 		return a.read(s.db.dialect, wanted, m, v)
 	})
 	if err != nil || a.message == nil {

@@ -95,6 +95,9 @@ const maxErrors = 10
 // negotiate returns the media type of the answer: the first of ours that the
 // client names, preferring what it weighs higher.
 func negotiate(accept []string) string {
+	if len(accept) == 1 && (accept[0] == typeJSON || accept[0] == typeGraphQL) {
+		return accept[0]
+	}
 	best, weight := typeJSON, 0.0
 	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
 		name, params, err := mime.ParseMediaType(part)
@@ -115,9 +118,7 @@ func negotiate(accept []string) string {
 }
 
 func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
-	contentType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := params["charset"]
-	if err != nil || contentType != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
@@ -136,6 +137,16 @@ func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.Ra
 		return nil, &refusal{http.StatusBadRequest, "the request body must be a JSON object with a query"}
 	}
 	return fields(object)
+}
+
+// isJSON reports whether a content type is JSON in UTF-8.
+func isJSON(contentType string) bool {
+	if contentType == typeJSON {
+		return true
+	}
+	name, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	return err == nil && name == typeJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 func readURL(u *url.URL) (*graphql.RawParams, *refusal) {

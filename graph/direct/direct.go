@@ -11,6 +11,7 @@
 package direct
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -179,9 +180,34 @@ func (b *Buffer) Float(f float64) {
 
 // Time appends a moment: UTC with Z, to the microsecond, as graph/model has it.
 func (b *Buffer) Time(t time.Time) {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
 	b.B = append(b.B, '"')
-	b.B = t.UTC().AppendFormat(b.B, "2006-01-02T15:04:05.999999Z")
-	b.B = append(b.B, '"')
+	b.digits(year, 4)
+	for _, part := range [...]struct {
+		before byte
+		number int
+	}{{'-', int(month)}, {'-', day}, {'T', hour}, {':', minute}, {':', second}} {
+		b.B = append(b.B, part.before)
+		b.digits(part.number, 2)
+	}
+	if micro := t.Nanosecond() / 1000; micro > 0 {
+		b.B = append(b.B, '.')
+		b.digits(micro, 6)
+		b.B = bytes.TrimRight(b.B, "0")
+	}
+	b.B = append(b.B, 'Z', '"')
+}
+
+// digits appends a number with leading zeros.
+func (b *Buffer) digits(number, width int) {
+	end := len(b.B) + width
+	b.B = append(b.B, "0000000"[:width]...)
+	for i := end - 1; i >= end-width; i-- {
+		b.B[i] = byte('0' + number%10)
+		number /= 10
+	}
 }
 
 // TimeOrNull appends a moment or null.

@@ -55,6 +55,7 @@ type Set struct {
 	messages Messages
 
 	mu    sync.Mutex
+	fresh [][]*db.Thread // announced and not yet in known and pages: often nobody asks
 	known map[string]*db.Thread // announced, by id
 	pages map[string]*page      // by thread id
 	byID  map[string]loader[*db.Thread]
@@ -71,9 +72,7 @@ type contextKey struct{}
 
 // Attach returns a context with a new Set.
 func Attach(ctx context.Context, t Threads, m Messages) context.Context {
-	s := &Set{threads: t, messages: m}
-	s.Reset()
-	return context.WithValue(ctx, contextKey{}, s)
+	return context.WithValue(ctx, contextKey{}, &Set{threads: t, messages: m})
 }
 
 // For returns the Set of the operation, which must have been attached.
@@ -83,23 +82,33 @@ func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
 func (s *Set) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = map[string]*db.Thread{}
-	s.pages = map[string]*page{}
-	s.byID = map[string]loader[*db.Thread]{}
+	s.fresh, s.known, s.pages, s.byID = nil, nil, nil, nil
 }
 
 // Announce says that the threads are one list, whose fields load together.
 func (s *Set) Announce(threads ...*db.Thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := make([]string, len(threads))
-	for i, t := range threads {
-		ids[i] = t.ID
-		if s.known[t.ID] == nil {
-			s.known[t.ID] = t
-		}
+	s.fresh = append(s.fresh, threads)
+}
+
+// lock locks the set, and takes in what was announced.
+func (s *Set) lock() {
+	s.mu.Lock()
+	if s.known == nil {
+		s.known, s.pages, s.byID = map[string]*db.Thread{}, map[string]*page{}, map[string]loader[*db.Thread]{}
 	}
-	s.list(ids)
+	for _, threads := range s.fresh {
+		ids := make([]string, len(threads))
+		for i, t := range threads {
+			ids[i] = t.ID
+			if s.known[t.ID] == nil {
+				s.known[t.ID] = t
+			}
+		}
+		s.list(ids)
+	}
+	s.fresh = nil
 }
 
 // list makes those of the threads a list that are not in one yet.
@@ -115,7 +124,7 @@ func (s *Set) list(ids []string) {
 
 // Thread returns the thread, the one it was announced as if it was; nil when there is none.
 func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
-	s.mu.Lock()
+	s.lock()
 	if t := s.known[id]; t != nil {
 		s.mu.Unlock()
 		return t, nil
@@ -137,7 +146,7 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 
 // ThreadWith is Thread for a thread whose messages in a window will be asked for, too: it reads both at once.
 func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Thread, error) {
-	s.mu.Lock()
+	s.lock()
 	apart := s.known[id] != nil || s.byID[id] != nil || s.pages[id] != nil || w == (db.Window{})
 	s.mu.Unlock()
 	if apart {
@@ -148,7 +157,7 @@ func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Threa
 		return nil, err
 	}
 	s.Announce(t)
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if p := s.page(id); p.windows[w] == nil && len(p.ids) == 1 {
 		p.windows[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
@@ -158,7 +167,7 @@ func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Threa
 
 // Messages returns the messages of the thread in the window; none when it is unknown.
 func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
-	s.mu.Lock()
+	s.lock()
 	p := s.page(threadID)
 	l := p.windows[w]
 	if l == nil {
@@ -173,7 +182,7 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 
 // Count returns how many messages of these roles the thread has.
 func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int, error) {
-	s.mu.Lock()
+	s.lock()
 	p := s.page(threadID)
 	if p.counts == nil {
 		p.counts = filled(ctx, p.ids, s.messages.CountByThreads)
