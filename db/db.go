@@ -23,6 +23,7 @@ type DB struct {
 	group   *group              // of writes, on SQLite
 	appends *company[oneAppend] // on PostgreSQL
 	finds   *company[oneFind]   // on PostgreSQL
+	threads *company[oneThread] // on PostgreSQL
 	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
@@ -62,6 +63,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	// A quarter of the connections, so that there are others for what takes long.
 	statements := max((o.PoolSize+o.MaxOverflow)/4, 2)
 	db.appends = &company[oneAppend]{statements: statements, fits: (*oneAppend).differs, together: db.Messages().addTogether}
+	db.threads = &company[oneThread]{statements: statements, fits: (*oneThread).alike, together: db.Messages().listTogether}
 	db.finds = &company[oneFind]{statements: statements, fits: (*oneFind).alike, together: db.Threads().findTogether}
 	if db.log == nil {
 		db.log = slog.Default()

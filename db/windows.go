@@ -107,13 +107,83 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 		return nil, nil, nil
 	}
 	columns := columnsOf(ctx)
-	err = r.db.read(ctx, func(s session) error {
-		return withID(columns.messages, func(read Columns) error {
-			thread, messages, err = readWithThread(ctx, s, threadID, w, columns.threads, read)
-			return err
+	alone := func() error {
+		return r.db.read(ctx, func(s session) error {
+			return withID(columns.messages, func(read Columns) error {
+				thread, messages, err = readWithThread(ctx, s, threadID, w, columns.threads, read)
+				return err
+			})
+		})
+	}
+	if !r.db.dialect.lateral || w.Roles != AllRoles || w == (Window{}) {
+		return thread, messages, alone()
+	}
+	one := &oneThread{id: threadID, window: w, columns: columns}
+	err = r.db.explain(ctx, r.db.threads.do(ctx, one, func() error {
+		err := alone()
+		one.thread, one.messages = thread, messages
+		return err
+	}))
+	if err == nil && one.long {
+		err = alone()
+		return thread, messages, err
+	}
+	return one.thread, one.messages, err
+}
+
+// oneThread is a thread to read with its messages and, when it is done, what came of it.
+type oneThread struct {
+	id       string
+	window   Window
+	columns  wanted
+	thread   *Thread
+	messages []*Message
+	long     bool // it has more messages than are read in company
+}
+
+// maxTogether is how many messages of a thread are read in company, so that
+// nobody has to wait for a thread of very many.
+const maxTogether = 200
+
+// alike reports whether the thread can be read by one statement with the others.
+func (one *oneThread) alike(others []*oneThread) bool {
+	return one.window == others[0].window && one.columns == others[0].columns
+}
+
+// listTogether is [Messages.ListWithThread] for several threads of PostgreSQL.
+func (r *Messages) listTogether(ctx context.Context, all []*oneThread) error {
+	first := all[0]
+	ids := make([]string, len(all))
+	for i, one := range all {
+		ids[i] = one.id
+	}
+	threads, messages := first.columns.threads, first.columns.messages
+	q := windowQuery{Window: first.window, dialect: r.db.dialect}
+	if q.Limit < 0 || q.Limit > maxTogether {
+		q.Limit = maxTogether + 1
+	}
+	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
+		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = k.value
+		UNION ALL SELECT * FROM (SELECT `+threadTable.nulls(threads)+`, `+messageTable.list(messages)+` FROM `, r.db.dialect.list(ids))
+	q.from("m", nil)
+	q.upToLimit("m")
+	q.add(`) AS w) AS u`)
+	lists := make([]messageList, len(all))
+	read := newWithThread(threads, messages)
+	err := r.db.read(ctx, func(s session) error {
+		for i, one := range all {
+			one.thread, lists[i] = nil, messageList{}
+		}
+		return s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
+			i := v[0].(int64)
+			return read.row(v[1:], s.db.dialect, ids[i], &all[i].thread, &lists[i])
 		})
 	})
-	return thread, messages, err
+	for i, one := range all {
+		one.messages = inOrder(lists[i].all)
+		one.long = len(one.messages) > maxTogether
+	}
+	return err
 }
 
 // windows reads the messages of some threads in a window, by thread id.
@@ -172,26 +242,40 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = ? UNION ALL SELECT * FROM (`, threadID)
 	q.messages(threadTable.nulls(threads) + `, ` + messageTable.list(messages))
 	q.add(`) AS u`)
-	ofThread, ofMessage := threadTable.these(threads), messageTable.these(messages)
+	read := newWithThread(threads, messages)
 	var list messageList
-	var t threadRow
-	var m messageRow
 	err = s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
-		if v[0] != nil { // the thread's id
-			if err := fill(&t, ofThread, v); err != nil {
-				return err
-			}
-			thread, err = t.thread(s.db.dialect)
-			return err
-		}
-		if err := fill(&m, ofMessage, v[len(ofThread):]); err != nil {
-			return err
-		}
-		m.ThreadID = threadID
-		_, err := list.add(&m, s.db.dialect)
-		return err
+		return read.row(v, s.db.dialect, threadID, &thread, &list)
 	})
 	return thread, inOrder(list.all), err
+}
+
+// withThread reads rows that have the columns of threads and of messages, and are of one of them.
+type withThread struct {
+	ofThread  []column[threadRow]
+	ofMessage []column[messageRow]
+	t         threadRow
+	m         messageRow
+}
+
+func newWithThread(threads, messages Columns) *withThread {
+	return &withThread{ofThread: threadTable.these(threads), ofMessage: messageTable.these(messages)}
+}
+
+func (r *withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
+	if v[0] != nil { // the thread's id
+		if err := fill(&r.t, r.ofThread, v); err != nil {
+			return err
+		}
+		*thread, err = r.t.thread(d)
+		return err
+	}
+	if err := fill(&r.m, r.ofMessage, v[len(r.ofThread):]); err != nil {
+		return err
+	}
+	r.m.ThreadID = threadID
+	_, err = messages.add(&r.m, d)
+	return err
 }
 
 // inOrder sorts the messages of a thread. As a rule they come in the order of

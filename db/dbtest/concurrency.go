@@ -3,9 +3,12 @@ package dbtest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/threadstore/threadstore/db"
 )
@@ -127,6 +130,78 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 			}
 		}
 	}
+}
+
+// testSharedRead reads threads and searches from many readers at once, who share
+// statements on PostgreSQL: each gets what it would get alone.
+func testSharedRead(t *testing.T, driver db.Driver) {
+	seen := &Statements{}
+	o := Options(t, driver)
+	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector})
+	const threads = 40
+	sizes := []int{0, 1, 30, 199, 200, 201, 450} // about what is read in company, and beyond
+	for i := range threads {
+		var messages []db.MessagePatch
+		for m := range sizes[i%len(sizes)] {
+			role := db.RoleUser
+			if m < 2 {
+				role = db.RoleSystem
+			}
+			messages = append(messages, withID(fmt.Sprintf("%d/%d", i, m), db.MessagePatch{Role: role}))
+		}
+		save(t, store, db.ThreadPatch{ID: ptr(number("t", i)), Attributes: givenObject(t, fmt.Sprintf(`{"n":%d}`, i%8)), Messages: &messages})
+	}
+	windows := []db.Window{db.NewWindow(nil, nil, nil, nil, nil), db.NewWindow(ptr(3), nil, nil, nil, nil), db.NewWindow(nil, ptr(210), nil, nil, nil), db.NewWindow(nil, ptr(5), ptr(2), ptr(190), nil)}
+	read := func(reader int) error {
+		id, w := number("t", reader%(threads+1)), windows[reader/8%len(windows)] // the last is unknown
+		thread, messages, err := store.Messages().ListWithThread(ctx, id, w)
+		if err != nil {
+			return err
+		}
+		want, err := store.Messages().ListByThreads(ctx, []string{id}, w)
+		if err != nil {
+			return err
+		}
+		if known := reader%(threads+1) < threads; (thread != nil) != known || known && thread.ID != id {
+			return fmt.Errorf("%s: got %+v", id, thread)
+		}
+		if d := cmp.Diff(messageIDs(messages), messageIDs(want[id])); d != "" {
+			return fmt.Errorf("%s in %+v: %s", id, w, d)
+		}
+		found, err := store.Threads().FindByAttributes(ctx, map[string]any{"n": reader % 9}, 100, 0)
+		if want := map[bool]int{true: threads / 8}[reader%9 < 8]; err != nil || len(found) != want {
+			return fmt.Errorf("search for %d: %d threads, %v", reader%9, len(found), err)
+		}
+		return nil
+	}
+	const readers = 164
+	seen.Take()
+	for _, err := range together(readers, read) {
+		t.Error(err)
+	}
+	if n := len(seen.Take()); driver != db.SQLite && n > 3*readers {
+		t.Errorf("%d readers took %d statements; they should share some", readers, n)
+	}
+	// Somebody else's broken thread harms nobody.
+	Exec(t, Raw(t, o), `UPDATE messages SET role = 'robot' WHERE thread_id = 't2'`)
+	for _, err := range together(readers, func(reader int) error {
+		if reader%(threads+1) != 2 {
+			return read(reader)
+		}
+		if _, _, err := store.Messages().ListWithThread(ctx, "t2", windows[0]); err == nil || !strings.Contains(err.Error(), "2/0") {
+			return fmt.Errorf("the broken thread: %v, want an error that tells the message", err)
+		}
+		return nil
+	}) {
+		t.Error(err)
+	}
+}
+
+func messageIDs(messages []*db.Message) (ids []string) {
+	for _, m := range messages {
+		ids = append(ids, m.ID)
+	}
+	return ids
 }
 
 // testParallelErrors lets writes that fail, some of them after they have written,

@@ -44,6 +44,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"BrokenRows", testBrokenRows},
 		{"ParallelAdd", testParallelAdd},
 		{"SharedAdd", testSharedAdd},
+		{"SharedRead", testSharedRead},
 		{"ParallelErrors", testParallelErrors},
 		{"ParallelSave", testParallelSave},
 		{"SaveWhileDeleting", testSaveWhileDeleting},
