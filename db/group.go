@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -26,6 +27,7 @@ const maxGroup = 256
 type groupedWrite struct {
 	ctx   context.Context
 	fn    func(session) error
+	late  bool          // fn may refuse after it has written
 	alone bool          // in a transaction of its own, since one that it was in failed as a whole
 	done  chan struct{} // closed when err is final
 	err   error
@@ -34,9 +36,10 @@ type groupedWrite struct {
 // do runs fn in a transaction, which it may share, and returns when that is
 // committed. Until fn has begun it can be withdrawn, by ctx or because it has
 // waited for the pool timeout; then it runs to its end, since SQLite, when it is
-// interrupted, undoes the whole transaction.
-func (g *group) do(ctx context.Context, fn func(session) error) error {
-	w := &groupedWrite{ctx: ctx, fn: fn, done: make(chan struct{})}
+// interrupted, undoes the whole transaction. Unless late, fn refuses, by an
+// [*Error], only before it has written: then there is nothing to undo.
+func (g *group) do(ctx context.Context, late bool, fn func(session) error) error {
+	w := &groupedWrite{ctx: ctx, fn: fn, late: late, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, w)
 	if !g.running {
@@ -134,16 +137,12 @@ func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
 			if len(writes) == 1 {
 				return guarded(s, w.fn)
 			}
-			if err := s.savepoint(w.ctx, "SAVEPOINT write"); err != nil {
-				return err
-			}
-			if w.err = guarded(s, w.fn); w.err != nil {
-				if err := s.savepoint(w.ctx, "ROLLBACK TO write"); err != nil {
+			if w.late {
+				if err := undoable(s, w); err != nil {
 					return err
 				}
-			}
-			if err := s.savepoint(w.ctx, "RELEASE write"); err != nil {
-				return err
+			} else if w.err = guarded(s, w.fn); w.err != nil && !refused(w.err) {
+				return w.err
 			}
 		}
 		return nil
@@ -151,9 +150,23 @@ func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
 	return begun, err
 }
 
-func (s session) savepoint(ctx context.Context, statement string) error {
-	_, err := s.exec(ctx, statement)
+// undoable runs a write and undoes it if it fails. Its own error is of the whole transaction.
+func undoable(s session, w *groupedWrite) error {
+	if _, err := s.exec(w.ctx, "SAVEPOINT write"); err != nil {
+		return err
+	}
+	if w.err = guarded(s, w.fn); w.err != nil {
+		if _, err := s.exec(w.ctx, "ROLLBACK TO write"); err != nil {
+			return err
+		}
+	}
+	_, err := s.exec(w.ctx, "RELEASE write")
 	return err
+}
+
+func refused(err error) bool {
+	_, ok := errors.AsType[*Error](err)
+	return ok
 }
 
 // guarded turns a panic of fn into an error: it must not end the writes of others.

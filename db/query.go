@@ -103,11 +103,12 @@ func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
 // inTx runs fn in one transaction for writing and commits it if fn returns nil.
 // fn may run more than once: when the database undid the transaction in favour
 // of another one, and on SQLite when another process was writing.
-// There, writers at the same time share a transaction.
-func (db *DB) inTx(ctx context.Context, fn func(session) error) error {
+// There, writers at the same time share a transaction; late says that fn may
+// return an [*Error] after it has written.
+func (db *DB) inTx(ctx context.Context, late bool, fn func(session) error) error {
 	return db.retry(ctx, func() error {
 		if db.group != nil {
-			return db.group.do(ctx, fn)
+			return db.group.do(ctx, late, fn)
 		}
 		return db.transaction(ctx, db.writer, fn)
 	})

@@ -24,7 +24,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	return r.db.write(ctx, func(s session) error {
+	return r.db.write(ctx, true, func(s session) error {
 		var stored []string
 		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.id {in}`, s.db.dialect.list(ids)); err != nil {
 			return err

@@ -200,7 +200,7 @@ func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	var n int64
-	err := r.db.inTx(ctx, func(s session) (err error) {
+	err := r.db.inTx(ctx, false, func(s session) (err error) {
 		n, err = s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
 		return err
 	})

@@ -27,8 +27,8 @@ func lockThread(ctx context.Context, s session, id string) (*lockedThread, error
 
 // write runs fn like [DB.inTx]. A unique constraint that is hit after all checks
 // means that another thread took a message id meanwhile.
-func (db *DB) write(ctx context.Context, fn func(session) error) error {
-	err := db.inTx(ctx, fn)
+func (db *DB) write(ctx context.Context, late bool, fn func(session) error) error {
+	err := db.inTx(ctx, late, fn)
 	if err != nil && db.dialect.classify(err) == duplicate {
 		return conflictf("a message id belongs to another thread")
 	}
@@ -82,7 +82,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	}
 	var stored []*Message
 	var thread *Thread
-	err := r.db.write(ctx, func(s session) error {
+	err := r.db.write(ctx, false, func(s session) error {
 		known, err := messagesByID(ctx, s, givenIDs(patches))
 		if err != nil {
 			return err
@@ -309,7 +309,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.db.write(ctx, func(s session) error {
+	err = r.db.write(ctx, true, func(s session) error {
 		thread, err = saveIn(ctx, s, id, p, restored)
 		return err
 	})
