@@ -7,36 +7,125 @@ import (
 	"strings"
 )
 
-// oneAppend is a message to append on PostgreSQL and, when it is done, what came of it.
+// oneAppend is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
 type oneAppend struct {
 	message Message
+	given   bool    // its id is the client's
 	columns Columns // of the thread, that are wanted
 	result  appended
 }
 
-// append appends m as [Messages.addOne] does, in company.
-func (r *Messages) append(ctx context.Context, m Message) (appended, error) {
-	one := &oneAppend{message: m, columns: columnsOf(ctx).threads}
+// append appends m, in company if there is any. What it leaves out, such as for
+// an unknown thread, has no message; an id that is taken may be an error.
+func (r *Messages) append(ctx context.Context, m Message, given bool) (appended, error) {
+	one := &oneAppend{message: m, given: given, columns: columnsOf(ctx).threads}
 	err := r.db.appends.do(ctx, one, func() (err error) {
-		one.result, err = r.addOne(ctx, m)
-		return err
+		if r.db.dialect.writableCTE {
+			one.result, err = r.addOne(ctx, m)
+			return err
+		}
+		return r.addInTx(ctx, []*oneAppend{one})
 	})
 	return one.result, r.db.explain(ctx, err)
 }
 
-// differs reports whether one is of another thread than the others: every change of a thread has an updatedAt of its own.
+// differs reports whether one is of another thread than the others. A statement
+// appends one message to a thread: every change has an updatedAt of its own.
 func (one *oneAppend) differs(from []*oneAppend) bool {
 	return !slices.ContainsFunc(from, func(other *oneAppend) bool { return other.message.ThreadID == one.message.ThreadID })
+}
+
+// addInTx is addTogether on SQLite, in one transaction. It leaves out what takes
+// more than its statements, such as a thread that is unknown, whose updated_at
+// the clock has not passed, or whose counters are no numbers, and a message
+// whose id there is.
+func (r *Messages) addInTx(ctx context.Context, all []*oneAppend) error {
+	return r.db.inTx(ctx, false, func(s session) error {
+		var given []string
+		for _, one := range all {
+			one.result = appended{}
+			if one.given {
+				given = append(given, one.message.ID)
+			}
+		}
+		known, err := messagesByID(ctx, s, given)
+		if err != nil {
+			return err
+		}
+		rest := slices.DeleteFunc(slices.Clone(all), func(one *oneAppend) bool { return known[one.message.ID] != nil })
+		for len(rest) > 0 {
+			var now, later []*oneAppend
+			for _, one := range rest {
+				if one.differs(now) {
+					now = append(now, one)
+				} else {
+					later = append(later, one)
+				}
+			}
+			if err := r.addRound(ctx, s, now); err != nil {
+				return err
+			}
+			rest = later
+		}
+		return nil
+	})
+}
+
+// addRound appends messages of different threads in two statements.
+func (r *Messages) addRound(ctx context.Context, s session, round []*oneAppend) error {
+	d := s.db.dialect
+	var columns Columns
+	byThread := map[string]*oneAppend{}
+	var grown [][]string
+	for _, one := range round {
+		columns |= one.columns
+		byThread[one.message.ThreadID] = one
+		grown = append(grown, []string{one.message.ThreadID, string(one.message.Role)})
+	}
+	now := d.formatTime(r.db.Now())
+	wanted := threadTable.these(columns)
+	var added [][]any
+	if err := s.each(ctx, `UPDATE threads SET updated_at = ?, last_sequence = last_sequence + (v.value ->> 1 <> 'system'), system_count = system_count + (v.value ->> 1 = 'system'),
+			user_count = user_count + (v.value ->> 1 = 'user'), assistant_count = assistant_count + (v.value ->> 1 = 'assistant'), tool_count = tool_count + (v.value ->> 1 = 'tool')
+		FROM {rows} AS v WHERE threads.id = v.value ->> 0 AND updated_at < ? AND typeof(last_sequence) = 'integer' AND typeof(system_count) = 'integer'
+			AND typeof(user_count) = 'integer' AND typeof(assistant_count) = 'integer' AND typeof(tool_count) = 'integer'
+		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, []any{now, bind(grown), now}, func(v []driver.Value) error {
+		one := byThread[v[0].(string)]
+		if one.message.Role == RoleSystem {
+			v[len(wanted)] = v[len(wanted)+1]
+		}
+		if err := one.result.read(d, wanted, one.message, v); err != nil {
+			return err
+		}
+		added = append(added, append(one.result.message.values(d), one.message.ThreadID))
+		return nil
+	}); err != nil {
+		return err
+	}
+	return insertBulk(ctx, s, "messages", messageBulk, added)
 }
 
 // sharedColumns are what a shared append binds: a message's index in the list, and columns of messages. The fourth, c3, is the role.
 var sharedColumns = []bulkColumn{{"index", "bigint"}, {"thread_id", "text"}, {"id", "text"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"}, {"name", "text"}, {"tool_call_id", "text"},
 	{"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"}, {"attachments", "{json}"}, {"metrics", "{json}"}}
 
-// addTogether is [Messages.addOne] for several messages of different threads. The
+// addTogether appends several messages.
+func (r *Messages) addTogether(ctx context.Context, all []*oneAppend) error {
+	if r.db.dialect.writableCTE {
+		return r.addShared(ctx, all)
+	}
+	return r.addInTx(ctx, all)
+}
+
+// fits reports whether one can be appended together with the others.
+func (r *Messages) fits(one *oneAppend, others []*oneAppend) bool {
+	return !r.db.dialect.writableCTE || one.differs(others)
+}
+
+// addShared is [Messages.addOne] for several messages of different threads. The
 // rows of these are locked in the order of their ids, so that two such
 // statements do not wait for each other.
-func (r *Messages) addTogether(ctx context.Context, shared []*oneAppend) error {
+func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 	slices.SortFunc(shared, func(x, y *oneAppend) int { return strings.Compare(x.message.ThreadID, y.message.ThreadID) })
 	d := r.db.dialect
 	rows := make([][]any, len(shared))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // company lets those who need the same kind of statement at the same time share
@@ -11,7 +12,8 @@ import (
 // more for ten than for one. Nobody waits for company: what comes while
 // statements are under way is the next one. It is safe for concurrent use.
 type company[T any] struct {
-	statements int // under way at most, so that one can work while another waits
+	statements int           // under way at most, so that one can work while another waits
+	patience   time.Duration // how long to wait for a statement to begin
 	// fits reports whether one more can be part of a statement with those, of which there is at least one.
 	fits func(one *T, with []*T) bool
 	// together runs the statement, and puts what came of it into each.
@@ -52,11 +54,23 @@ func (c *company[T]) do(ctx context.Context, one *T, alone func() error) error {
 	m := &member[T]{of: one, done: make(chan struct{})}
 	c.waiting = append(c.waiting, m)
 	c.mu.Unlock()
+	patience := time.NewTimer(c.patience)
+	defer patience.Stop()
 	select {
 	case <-m.done:
 	case <-ctx.Done():
 		c.leave(m)
 		return ctx.Err()
+	case <-patience.C:
+		if c.withdraw(m) {
+			return &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+		}
+		select {
+		case <-m.done:
+		case <-ctx.Done():
+			c.leave(m)
+			return ctx.Err()
+		}
 	}
 	if m.err != nil && !Unavailable.Is(m.err) {
 		return alone()
@@ -64,14 +78,24 @@ func (c *company[T]) do(ctx context.Context, one *T, alone func() error) error {
 	return m.err
 }
 
-// leave takes out one who does not wait any more.
-func (c *company[T]) leave(m *member[T]) {
+// withdraw takes out one whose statement has not begun, and reports whether it has not.
+func (c *company[T]) withdraw(m *member[T]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m.in == nil {
-		c.waiting = slices.DeleteFunc(c.waiting, func(other *member[T]) bool { return other == m })
+	if m.in != nil {
+		return false
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(other *member[T]) bool { return other == m })
+	return true
+}
+
+// leave takes out one who does not wait any more.
+func (c *company[T]) leave(m *member[T]) {
+	if c.withdraw(m) {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if m.in.waiters--; m.in.waiters == 0 {
 		m.in.cancel()
 	}

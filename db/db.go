@@ -19,9 +19,9 @@ type DB struct {
 	dialect *dialect
 	options Options
 	writer  *sqlx.DB
-	reader  *sqlx.DB            // the writer, unless SQLite has a file
-	group   *group              // of writes, on SQLite
-	appends *company[oneAppend] // on PostgreSQL
+	reader  *sqlx.DB // the writer, unless SQLite has a file
+	group   *group   // of writes, on SQLite
+	appends *company[oneAppend]
 	finds   *company[oneFind]   // on PostgreSQL
 	threads *company[oneThread] // on PostgreSQL
 	common  commonValues
@@ -60,11 +60,14 @@ func Open(o Options, h Hooks) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
-	// A quarter of the connections, so that there are others for what takes long.
+	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
 	statements := max((o.PoolSize+o.MaxOverflow)/4, 2)
-	db.appends = &company[oneAppend]{statements: statements, fits: (*oneAppend).differs, together: db.Messages().addTogether}
-	db.threads = &company[oneThread]{statements: statements, fits: (*oneThread).alike, together: db.Messages().listTogether}
-	db.finds = &company[oneFind]{statements: statements, fits: (*oneFind).alike, together: db.Threads().findTogether}
+	if c.single {
+		statements = 1
+	}
+	db.appends = &company[oneAppend]{statements: statements, patience: o.PoolTimeout, fits: db.Messages().fits, together: db.Messages().addTogether}
+	db.threads = &company[oneThread]{statements: statements, patience: o.PoolTimeout, fits: (*oneThread).alike, together: db.Messages().listTogether}
+	db.finds = &company[oneFind]{statements: statements, patience: o.PoolTimeout, fits: (*oneFind).alike, together: db.Threads().findTogether}
 	if db.log == nil {
 		db.log = slog.Default()
 	}

@@ -101,11 +101,19 @@ func (b *bulk) insert(ctx context.Context, s session) error {
 	}{
 		{"threads", threadBulk, b.threads}, {"messages", messageBulk, b.messages}, {"thread_properties", propertyBulk, b.properties},
 	} {
-		for rows := range slices.Chunk(into.rows, s.db.dialect.bulkRows) {
-			query, args := s.db.dialect.bulk(into.table, into.columns, rows)
-			if _, err := s.exec(ctx, query, args...); err != nil {
-				return err
-			}
+		if err := insertBulk(ctx, s, into.table, into.columns, into.rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertBulk inserts rows, in as few statements as the dialect can.
+func insertBulk(ctx context.Context, s session, table string, columns []bulkColumn, rows [][]any) error {
+	for some := range slices.Chunk(rows, s.db.dialect.bulkRows) {
+		query, args := s.db.dialect.bulk(table, columns, some)
+		if _, err := s.exec(ctx, query, args...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -64,36 +64,22 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	if !knownID(threadID) {
 		return nil, nil, unknown
 	}
-	single := len(fresh) == 1
-	if single && r.db.dialect.writableCTE {
-		a, err := r.append(ctx, *fresh[0])
+	if len(fresh) == 1 {
+		a, err := r.append(ctx, *fresh[0], patches[0].ID != nil)
 		switch {
-		case err == nil && a.message == nil:
-			return nil, nil, unknown
-		case err == nil:
+		case err == nil && a.message != nil:
 			return []*Message{a.message}, a.thread, nil
-		case r.db.dialect.classify(err) != duplicate:
+		case err != nil && r.db.dialect.classify(err) != duplicate:
 			return nil, nil, err
 		}
-		// The id is taken. Perhaps by ourselves, in an attempt whose answer was lost: then the message is there as we meant it.
+		// There is no such thread, or the id is taken: perhaps by ourselves, in an attempt whose answer was lost. Then
+		// the message is there as we meant it.
 		patches = slices.Clone(patches)
 		patches[0].ID = &fresh[0].ID
-		single = false
 	}
 	var stored []*Message
 	var thread *Thread
 	err := r.db.write(ctx, false, func(s session) error {
-		known, err := messagesByID(ctx, s, givenIDs(patches))
-		if err != nil {
-			return err
-		}
-		if single && len(known) == 0 {
-			a, err := r.addNew(ctx, s, *fresh[0])
-			if err != nil || a.message != nil {
-				stored, thread = []*Message{a.message}, a.thread
-				return err
-			}
-		}
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return err
@@ -102,6 +88,10 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			return unknown
 		}
 		if thread, err = row.thread(s.db.dialect); err != nil {
+			return err
+		}
+		known, err := messagesByID(ctx, s, givenIDs(patches))
+		if err != nil {
 			return err
 		}
 		stored = make([]*Message, len(patches))
@@ -214,29 +204,6 @@ func (r *Messages) addOne(ctx context.Context, m Message) (a appended, err error
 			return a.read(r.db.dialect, wanted, m, v)
 		}))
 	})
-	return a, err
-}
-
-// addNew is addOne inside a transaction of SQLite, in two statements, for a
-// message whose id is new. It leaves alone what takes more than that: a thread
-// that is unknown, whose updated_at the clock has not passed, or whose counters are no numbers.
-func (r *Messages) addNew(ctx context.Context, s session, m Message) (a appended, err error) {
-	grow := growthBy(m.Role)
-	columns := columnsOf(ctx).threads
-	wanted := threadTable.these(columns)
-	now := s.db.dialect.formatTime(r.db.Now())
-	err = s.each(ctx, `UPDATE threads SET updated_at = ?, `+grow.set+` WHERE id = ? AND updated_at < ?
-			AND typeof(last_sequence) = 'integer' AND typeof(`+string(m.Role)+`_count) = 'integer'
-		RETURNING `+threadTable.names("", columns)+`, `+grow.place, []any{now, m.ThreadID, now}, func(v []driver.Value) error {
-		return a.read(s.db.dialect, wanted, m, v)
-	})
-	if err != nil || a.message == nil {
-		return a, err
-	}
-	values := a.message.values(s.db.dialect)
-	_, err = s.exec(ctx, `INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
-			tool_calls, attributes, "timestamp", source, attachments, metrics)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append([]any{m.ID, m.ThreadID}, values[1:]...)...)
 	return a, err
 }
 
