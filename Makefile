@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build page test check generate tidy plans
+.PHONY: run build page test check generate tidy plans speed speed-update
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: page
@@ -17,6 +17,7 @@ page:
 # and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
 	.ci/with-node web/build.sh --required
+	go test -count=1 -run TestSpeed ./graph -speed
 	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...
 	.ci/with-postgres go test -run TestPlans ./db
 	.ci/with-postgres .ci/with-node .ci/clients
@@ -36,3 +37,9 @@ tidy:
 # Writes docs/plans.md anew.
 plans:
 	.ci/with-postgres go test ./db -run TestPlans -update
+
+# Fails when a hot piece has become slower by more than a quarter beside a fixed loop; the second sets what it is measured against.
+speed:
+	go test -count=1 -run TestSpeed ./graph -speed -v
+speed-update:
+	go test -count=1 -run TestSpeed ./graph -update-speed -v

@@ -55,7 +55,7 @@ type Set struct {
 	messages Messages
 
 	mu    sync.Mutex
-	fresh [][]*db.Thread // announced and not yet in known and pages: often nobody asks
+	fresh [][]*db.Thread        // announced and not yet in known and pages: often nobody asks
 	known map[string]*db.Thread // announced, by id
 	pages map[string]*page      // by thread id
 	byID  map[string]loader[*db.Thread]
