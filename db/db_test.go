@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -149,5 +150,101 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("the thread has %v, %v; want the one message %v", all[id], err, added)
 			}
 		})
+	}
+}
+
+// TestKeptPlans makes all statements of reading on new tables, and looks what the
+// plans that were kept read when the tables are full: no table whole. (A plan
+// lives until the server has new statistics or the connection ends, which is
+// after five minutes unless the settings say otherwise.)
+func TestKeptPlans(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	o := dbtest.Options(t, db.PostgreSQL)
+	raw := dbtest.Raw(t, o)
+	o.PoolSize, o.MaxOverflow = 1, 0
+	store, err := db.Open(o, db.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	last := 2
+	read := func() {
+		t.Helper()
+		threads, messages := store.Threads(), store.Messages()
+		tail := db.NewWindow(nil, &last, nil, nil, nil)
+		some := []string{"t1", "t2", "t3"}
+		for name, run := range map[string]func() error{
+			"List":             func() error { _, err := threads.List(ctx, 3, 0); return err },
+			"Page":             func() error { _, err := threads.Page(ctx, db.PageRequest{Limit: 3}); return err },
+			"ByIDs":            func() error { _, err := threads.ByIDs(ctx, some); return err },
+			"FindByAttributes": func() error { _, err := threads.FindByAttributes(ctx, map[string]any{"n": 7}, 3, 0); return err },
+			"FindByAttributes 2": func() error {
+				_, err := threads.FindByAttributes(ctx, map[string]any{"n": 7, "all": 1}, 3, 0)
+				return err
+			},
+			"FindBySource":    func() error { _, err := threads.FindBySource(ctx, "slack", map[string]any{"n": 7}, 3, 0); return err },
+			"Get":             func() error { _, err := messages.Get(ctx, "t1/1"); return err },
+			"ListByThreads":   func() error { _, err := messages.ListByThreads(ctx, some, tail); return err },
+			"ListByThreads 1": func() error { _, err := messages.ListByThreads(ctx, some[:1], tail); return err },
+			"ListByThreads all": func() error {
+				_, err := messages.ListByThreads(ctx, some, db.NewWindow(nil, nil, nil, nil, nil))
+				return err
+			},
+			"ListWithThread": func() error { _, _, err := messages.ListWithThread(ctx, "t1", tail); return err },
+			"CountByThreads": func() error { _, err := messages.CountByThreads(ctx, some); return err },
+		} {
+			if err := run(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	read()
+	other := dbtest.OpenOptions(t, o, db.Hooks{})
+	const n = 2000
+	var list []db.Restored
+	for i := range n {
+		id := fmt.Sprintf("t%d", i)
+		object := func(text string) db.Opt[db.JSON] { return db.Some(db.JSON(text)) }
+		messages := []db.MessagePatch{{Role: db.RoleUser}, {Role: db.RoleAssistant}, {Role: db.RoleUser}}
+		for m := range messages {
+			mid := fmt.Sprintf("%s/%d", id, m)
+			messages[m].ID = &mid
+		}
+		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Attributes: object(fmt.Sprintf(`{"n":%d,"all":1}`, i)),
+			Source: object(fmt.Sprintf(`{"name":"slack","n":%d}`, i)), Messages: &messages}, UpdatedAt: dbtest.BulkTime(i)})
+	}
+	if err := other.Threads().RestoreAll(ctx, list); err != nil {
+		t.Fatal(err)
+	}
+	// A process of the server tells what it has read when it ends.
+	ended := func(left int) {
+		t.Helper()
+		for n := left + 1; n > left; time.Sleep(5 * time.Millisecond) {
+			if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'threadstore'`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	other.Close()
+	ended(1)
+	touched := func() (whole, entries int) {
+		t.Helper()
+		if err := raw.QueryRow(`SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('threads', 'messages', 'thread_properties')),
+				(SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)`).Scan(&whole, &entries); err != nil {
+			t.Fatal(err)
+		}
+		return whole, entries
+	}
+	wholeBefore, entriesBefore := touched()
+	read()
+	store.Close()
+	ended(0)
+	whole, entries := touched()
+	if whole > wholeBefore {
+		t.Errorf("%d rows were read by reading tables whole", whole-wholeBefore)
+	}
+	if read := entries - entriesBefore; read == 0 || read > n/4 {
+		t.Errorf("%d index entries were read for about 60 rows", read)
 	}
 }

@@ -19,6 +19,8 @@ import (
 //	{time}  the type of a time column
 //	{text of} … {as text}  a time as text
 //	{lock}  locks the selected rows until the transaction ends
+//	{properties of d}, {thread of p}
+//	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
 //	{limit if many}  in find: a bound limit, for when driver has many rows
 //	{by role}  after messages m or x: says which index serves a search by role
 //	{on disk}  after the columns of a SELECT that writes outside of [DB.inTx]: waits for the disk, if the connection does not by itself

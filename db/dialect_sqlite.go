@@ -26,6 +26,8 @@ var sqlite3 = dialect{
 		"{time}", "text",
 		"{text of}", "", "{as text}", "", // it is
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
+		"{properties of d}", "thread_properties p", // CROSS JOIN keeps the order
+		"{thread of p}", "threads t",
 		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),

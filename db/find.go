@@ -229,7 +229,8 @@ func (r *Threads) findTogether(ctx context.Context, searches []*oneFind) error {
 		query = `SELECT k.n - 1, cardinality(few.ids), ` + selected + `
 			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
 			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS few
-			CROSS JOIN LATERAL (SELECT t.* FROM threads t WHERE t.id = ANY (few.ids) ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
+			CROSS JOIN LATERAL (SELECT t.* FROM (
+				SELECT t.* FROM threads t WHERE t.id = ANY (few.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
 		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), rare, first.limit, first.offset}
 	}
@@ -331,8 +332,8 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	}
 	add(` SELECT `+selected+` FROM (SELECT * FROM (
 			SELECT `+plain+` FROM driver d
-			CROSS JOIN thread_properties p
-			CROSS JOIN threads t
+			CROSS JOIN {properties of d}
+			CROSS JOIN {thread of p}
 			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, rare)
 	if len(present) > 1 { // else the driver is all there is
 		matches()

@@ -320,9 +320,13 @@ func (q *windowQuery) messages(selected string) {
 		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))
 	}
 	switch {
-	case q.Limit < 0:
+	case q.Limit < 0 && (one || !q.dialect.lateral):
 		q.from("m", wanted)
 		q.add(` AND m.ordinal > ? AND m.ordinal < ?`, q.After, q.Before)
+	case q.Limit < 0: // OFFSET 0 keeps the planner from beginning with the messages, of all threads
+		q.add(`LATERAL (SELECT x.* FROM `)
+		q.from("x", wanted)
+		q.add(` AND x.ordinal > ? AND x.ordinal < ? OFFSET 0) AS m`, q.After, q.Before)
 	case walk && one:
 		q.from("m", wanted)
 		q.upToLimit("m")
