@@ -13,7 +13,9 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"syscall"
 	"time"
@@ -190,9 +192,32 @@ const (
 	drainTimeout      = 25 * time.Second // for the requests in flight when told to stop; orchestrators kill after 30 s
 )
 
-// gcPercent lets the heap grow to five times what is live before it is collected: what is live is a few megabytes, and
-// collecting it all the time costs a quarter of the requests. GOGC and GOMEMLIMIT are obeyed when they are set.
-const gcPercent = 400
+// How far the heap may grow before it is collected. What is live is a few megabytes as a rule, and collecting it all the
+// time costs a quarter of the requests: it may grow by heapRoom, up to gcMost percent. With a large answer under way that
+// would be many times its size: then it may grow by gcLeast percent. GOGC and GOMEMLIMIT are obeyed when they are set.
+const (
+	heapRoom = 32 << 20 // bytes
+	gcMost   = 400      // percent
+	gcLeast  = 50
+)
+
+// tuneGC sets the percentage, now and after each collection.
+func tuneGC() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	was := 0
+	type sentinel struct{ _ [16]byte } // unreachable at once, and so finalized after each collection
+	var tune func(*sentinel)
+	tune = func(*sentinel) {
+		metrics.Read(live)
+		percent := int(min(max(heapRoom*100/max(live[0].Value.Uint64(), 1), gcLeast), gcMost))
+		if percent = percent / 25 * 25; percent != was { // setting it stops the world for a moment
+			was = percent
+			debug.SetGCPercent(percent)
+		}
+		runtime.SetFinalizer(&sentinel{}, tune)
+	}
+	tune(nil)
+}
 
 // serve answers requests until ctx ends, then finishes those in flight.
 func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) error {
@@ -201,7 +226,7 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		return fmt.Errorf("listen on THREADSTORE_ADDR: %w", err)
 	}
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(gcPercent)
+		tuneGC()
 	}
 	server := &http.Server{
 		Handler: graph.New(graph.Options{

@@ -23,7 +23,9 @@
 // Find. The table thread_properties holds one row for each top-level key of a
 // thread's attributes and source, with the canonical text of its value. Find is
 // a comparison of that text, the same on both databases; user data never
-// becomes SQL or a JSON path, and an append touches none of it.
+// becomes SQL or a JSON path, and an append touches none of it. The value of a
+// property of a source begins with that of the source's name, as these two are
+// always searched together.
 //
 // Counters. threads keeps last_sequence and a count of messages for each role,
 // changed in the transaction that changes the messages. Appending and counting
@@ -36,6 +38,16 @@
 // Transactions. A write is one transaction (inTx); inside it only the
 // session handed in may be used, since with a pool of one a second connection
 // would never come. What is written outside of one (addOne) is a single statement.
+//
+// Company. Writers at the same time share transactions on SQLite ([group]), and
+// appends, searches and reads of single threads share statements ([company]):
+// what comes while some are under way is the next one. Nobody waits for company,
+// each gets what it would get alone, and what fails harms no other.
+//
+// Plans. PostgreSQL makes the plan of a statement once for a connection, by
+// settings that leave it an index or nothing (planner), and joins begin where
+// their text begins (LATERAL, OFFSET 0): so no plan depends on what the tables
+// held when it was made.
 //
 // Sessions. A connection to PostgreSQL keeps settings and prepared statements.
 // With lib/pq's binary_parameters it keeps nothing from one transaction to the

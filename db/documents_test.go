@@ -584,7 +584,7 @@ func FuzzPlainToolCalls(f *testing.F) {
 		`[{"id":"a","id":"b","type":"","function":{"name":"f","arguments":""}}]`, `[{"id":"a","type":"","function":{"name":"f"},"function":{"arguments":"x"}}]`,
 		`[{"id":null,"type":"","function":{"name":"f","arguments":""}}]`, `[{"id":"\u00e9\ud83d\ude00\/\b\f\n\r\t\\","type":"","function":{"name":"f","arguments":"é"}}]`,
 		`[{"id":"a","type":"t","function":{"name":"f","arguments":"x"},"index":0}]`, "[{\"id\":\"a\n\",\"type\":\"\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]",
-		`[{"type":"t","function":{"arguments":"x","name":"f"},"id":"a"}]`, `[{"ID":"a","type":"t","function":{"name":"f","arguments":"x"}}]`, `[{}]`, `[{"id":"\`} {
+		`[{"type":"t","function":{"arguments":"x","name":"f"},"id":"a"}]`, `[{"id":"a","function":{"name":"f","arguments":"x"}}]`, `[{"ID":"a","type":"t","function":{"name":"f","arguments":"x"}}]`, `[{}]`, `[{"id":"\`} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

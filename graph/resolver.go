@@ -60,37 +60,48 @@ func withThread(ctx context.Context, threadID string, messages []*db.Message) ([
 
 // asksForThread reports whether the thread of the current field, messages, is asked for.
 func asksForThread(ctx context.Context) bool {
-	return slices.ContainsFunc(graphql.CollectFieldsCtx(ctx, []string{"Message"}), func(f graphql.CollectedField) bool { return f.Name == "thread" })
+	return hasThread(graphql.CollectFieldsCtx(ctx, []string{"Message"}))
+}
+
+func hasThread(fields []graphql.CollectedField) bool {
+	return slices.ContainsFunc(fields, func(f graphql.CollectedField) bool { return f.Name == "thread" })
 }
 
 // onlyWindow returns the window of the messages that the current field, a
-// thread, is asked for. It reports false when there is none, more than one, or
+// thread, is asked for, and how many times; 0 when the messages may lead back to
+// the thread and be asked for again. It reports false when there is none, more than one, or
 // one that is left to its own resolver: with roles, or with a mistake.
-func onlyWindow(ctx context.Context) (only db.Window, found bool) {
-	variables := graphql.GetOperationContext(ctx).Variables
+func onlyWindow(ctx context.Context) (only db.Window, times int, found bool) {
+	op := graphql.GetOperationContext(ctx)
+	back := false
 	for _, f := range graphql.CollectFieldsCtx(ctx, []string{"Thread"}) {
 		if f.Name != "messages" {
 			continue
 		}
 		var numbers [4]*int
-		args := f.ArgumentMap(variables)
+		args := f.ArgumentMap(op.Variables)
 		for i, name := range []string{"first", "last", "afterSequence", "beforeSequence"} {
 			if args[name] == nil {
 				continue
 			}
 			n, err := graphql.UnmarshalInt(args[name])
 			if err != nil {
-				return only, false
+				return only, 0, false
 			}
 			numbers[i] = &n
 		}
 		w, err := window(numbers[0], numbers[1], numbers[2], numbers[3], nil)
 		if err != nil || args["roles"] != nil || found && w != only {
-			return only, false
+			return only, 0, false
 		}
 		only, found = w, true
+		times++
+		back = back || hasThread(graphql.CollectFields(op, f.Selections, []string{"Message"}))
 	}
-	return only, found
+	if back {
+		times = 0
+	}
+	return only, times, found
 }
 
 // asksBeyond reports whether the current field, a connection, is asked what is beyond the cursors of its page.

@@ -62,8 +62,8 @@ func (r *mutationResolver) AddMessages(ctx context.Context, threadID string, mes
 }
 
 func (r *queryResolver) Thread(ctx context.Context, id string) (*db.Thread, error) {
-	if w, ok := onlyWindow(ctx); ok {
-		return loaders.For(ctx).ThreadWith(ctx, id, w)
+	if w, times, ok := onlyWindow(ctx); ok {
+		return loaders.For(ctx).ThreadWith(ctx, id, w, times)
 	}
 	return loaders.For(ctx).Thread(ctx, id)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,7 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 	const threads, rounds = 48, 4
 	for i := range threads {
 		save(t, store, db.ThreadPatch{ID: ptr(number("t", i))})
+		save(t, store, db.ThreadPatch{ID: ptr(number("pair", i))})
 	}
 	save(t, store, db.ThreadPatch{ID: ptr("other"), Messages: list(withID("taken", user("x")))})
 	seen.Take()
@@ -115,6 +117,34 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 		t.Errorf("%d appends took %d statements; they should share some", threads*rounds, n)
 	}
 	add(rounds, true)
+	// Two writers choose the same id for different threads, at once, while others save: one of them has it, and nothing is half written.
+	for round := range rounds {
+		var won [threads / 4]atomic.Int32
+		for _, err := range together(threads, func(i int) error {
+			if i >= threads/2 {
+				_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("t", i)), Title: db.Some(ptr(number("round", round)))})
+				return err
+			}
+			_, _, err := store.Messages().Add(ctx, number("pair", i), []db.MessagePatch{withID(fmt.Sprintf("same %d/%d", round, i/2), user("x"))})
+			if err == nil {
+				won[i/2].Add(1)
+			}
+			if err != nil && !db.Conflict.Is(err) {
+				return err
+			}
+			return nil
+		}) {
+			t.Error(err)
+		}
+		for i := range won {
+			if n := won[i].Load(); n != 1 {
+				t.Errorf("%d writers of pair %d have the id, want 1", n, i)
+			}
+		}
+	}
+	for i := range threads / 2 {
+		load(t, store, number("pair", i)) // checks the counters
+	}
 	for i := range threads {
 		th := load(t, store, number("t", i)) // checks the counters
 		want := rounds + 1

@@ -98,22 +98,38 @@ func (p *Place) Context() context.Context {
 // JSON is a finished piece of the answer, to be written once.
 type JSON struct{ buffer *Buffer }
 
-// MarshalGQL writes it.
+// MarshalGQL writes it. A large one becomes the answer itself, if little stands
+// before it: copying it would take its size once more.
 func (j JSON) MarshalGQL(w io.Writer) {
-	_, _ = w.Write(j.buffer.B) // gqlgen's writers are buffers
-	if cap(j.buffer.B) <= maxKept {
-		j.buffer.B = j.buffer.B[:0]
+	b := j.buffer.B
+	to, ok := w.(*bytes.Buffer)
+	if ok && len(b) > maxKept && to.Len() <= headroom {
+		from := headroom - to.Len()
+		copy(b[from:], to.Bytes())
+		*to = *bytes.NewBuffer(b[from:])
+		return
+	}
+	_, _ = w.Write(b[headroom:]) // gqlgen's writers are buffers
+	if cap(b) <= maxKept {
 		buffers.Put(j.buffer)
 	}
 }
 
-// maxKept is the largest buffer, in bytes, that waits for the next answer.
-const maxKept = 1 << 20
+const (
+	// maxKept is the largest buffer, in bytes, that waits for the next answer.
+	maxKept = 1 << 20
+	// headroom is left free at the beginning of a buffer, in bytes, for what stands before a large piece: the name of its field.
+	headroom = 256
+)
 
-var buffers = sync.Pool{New: func() any { return new(Buffer) }}
+var buffers = sync.Pool{New: func() any { return &Buffer{make([]byte, headroom, 4<<10)} }}
 
 // NewBuffer returns an empty buffer, which JSON gives back when it has been written.
-func NewBuffer() *Buffer { return buffers.Get().(*Buffer) }
+func NewBuffer() *Buffer {
+	b := buffers.Get().(*Buffer)
+	b.B = b.B[:headroom]
+	return b
+}
 
 // JSON returns what is in the buffer as the answer; nothing may be added any more.
 func (b *Buffer) JSON() JSON { return JSON{b} }
@@ -131,6 +147,16 @@ type Buffer struct{ B []byte }
 func (b *Buffer) Write(p []byte) (int, error) {
 	b.B = append(b.B, p...)
 	return len(p), nil
+}
+
+// Expect makes room, once, for the rest of a long list that began at start and
+// of which done elements are written: growing by and by would leave pieces behind
+// that together are several times the answer.
+func (b *Buffer) Expect(start, done, all int) {
+	const enough = 1000 // to tell how long the others are
+	if done == enough && all > enough {
+		b.B = slices.Grow(b.B, (len(b.B)-start)/enough*(all-enough)*21/20+headroom)
+	}
 }
 
 // Marshaled appends what gqlgen has made of a value and reports whether it is not null.

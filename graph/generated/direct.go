@@ -77,6 +77,7 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			d := newEncoder(ctx, e)
 			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planMessage(fc.Field.Selections)}}
 			at, ok := direct.Place{Made: ctx}, true
+			start := len(d.B)
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
@@ -84,6 +85,8 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				}
 				item := direct.Place{Above: &at, Index: i}
 				ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
+				v[i] = nil
+				d.Expect(start, i+1, len(v))
 			}
 			d.B = append(d.B, ']')
 			if !ok {
@@ -674,6 +677,7 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v []*db.Message) graphql.Marshaler {
 					at, ok := direct.Place{Made: ctx}, true
+					start := len(d.B)
 					d.B = append(d.B, '[')
 					for i := range v {
 						if i > 0 {
@@ -681,6 +685,8 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 						}
 						item := direct.Place{Above: &at, Index: i}
 						ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
+						v[i] = nil
+						d.Expect(start, i+1, len(v))
 					}
 					d.B = append(d.B, ']')
 					if !ok {

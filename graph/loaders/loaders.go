@@ -25,6 +25,7 @@ package loaders
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,8 +145,10 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	return l(ctx, id)
 }
 
-// ThreadWith is Thread for a thread whose messages in a window will be asked for, too: it reads both at once.
-func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Thread, error) {
+// ThreadWith is Thread for a thread whose messages in a window will be asked for,
+// too, so many times: it reads both at once, and forgets the messages with the
+// last time, since there may be very many. 0 is any number of times.
+func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window, times int) (*db.Thread, error) {
 	s.lock()
 	apart := s.known[id] != nil || s.byID[id] != nil || s.pages[id] != nil || w == (db.Window{})
 	s.mu.Unlock()
@@ -160,12 +163,21 @@ func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window) (*db.Threa
 	s.lock()
 	defer s.mu.Unlock()
 	if p := s.page(id); p.windows[w] == nil && len(p.ids) == 1 {
-		p.windows[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
+		p.windows[w] = func(context.Context, string) ([]*db.Message, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			list := messages
+			if times--; times == 0 {
+				messages = nil
+				delete(p.windows, w)
+			}
+			return list, nil
+		}
 	}
 	return t, nil
 }
 
-// Messages returns the messages of the thread in the window; none when it is unknown.
+// Messages returns the messages of the thread in the window; none when it is unknown. The list is the caller's.
 func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
 	s.lock()
 	p := s.page(threadID)
@@ -177,7 +189,8 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 		p.windows[w] = l
 	}
 	s.mu.Unlock()
-	return l(ctx, threadID)
+	list, err := l(ctx, threadID)
+	return slices.Clone(list), err
 }
 
 // Count returns how many messages of these roles the thread has.
