@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lib/pq"
-
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/db/interchange"
@@ -92,7 +90,7 @@ func bulkCopy(b *testing.B, driver db.Driver, from, to *sql.DB) (took time.Durat
 			selected = append(selected, `CAST("`+c+`" AS text)`)
 		}
 		rows := allRows(b, from, "SELECT "+strings.Join(selected, ", ")+" FROM "+table.name, len(columns))
-		statement := pq.CopyIn(table.name, columns...)
+		statement := `COPY ` + table.name + ` ("` + strings.Join(columns, `", "`) + `") FROM STDIN`
 		if driver == db.SQLite {
 			statement = `INSERT INTO ` + table.name + ` ("` + strings.Join(columns, `", "`) + `") VALUES (?` + strings.Repeat(", ?", len(columns)-1) + `)`
 		}
