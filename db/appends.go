@@ -19,13 +19,18 @@ type oneAppend struct {
 // an unknown thread, has no message; an id that is taken may be an error.
 func (r *Messages) append(ctx context.Context, m Message, given bool) (appended, error) {
 	one := &oneAppend{message: m, given: given, columns: columnsOf(ctx).threads}
+	alone := false
 	err := r.db.appends.do(ctx, one, func() (err error) {
+		alone = true
 		if r.db.dialect.writableCTE {
 			one.result, err = r.addOne(ctx, m)
 			return err
 		}
 		return r.addInTx(ctx, []*oneAppend{one})
 	})
+	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
+		one.result, err = r.addOne(ctx, m)
+	}
 	return one.result, r.db.explain(ctx, err)
 }
 
@@ -122,11 +127,9 @@ func (r *Messages) fits(one *oneAppend, others []*oneAppend) bool {
 	return !r.db.dialect.writableCTE || one.differs(others)
 }
 
-// addShared is [Messages.addOne] for several messages of different threads. The
-// rows of these are locked in the order of their ids, so that two such
-// statements do not wait for each other.
+// addShared is [Messages.addOne] for several messages of different threads. It
+// waits for nobody: a thread that somebody else is writing is left out.
 func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
-	slices.SortFunc(shared, func(x, y *oneAppend) int { return strings.Compare(x.message.ThreadID, y.message.ThreadID) })
 	d := r.db.dialect
 	rows := make([][]any, len(shared))
 	var columns Columns
@@ -137,19 +140,25 @@ func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 	}
 	from, values, args := unnested("g", sharedColumns, rows)
 	wanted := threadTable.these(columns)
-	query := `WITH t AS (
+	ids := make([]string, len(shared))
+	for i, one := range shared {
+		ids[i] = one.message.ThreadID
+	}
+	query := `WITH free AS MATERIALIZED (
+			SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED
+		), t AS (
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
 				last_sequence = t.last_sequence + CASE WHEN g.c3 = 'system' THEN 0 ELSE 1 END,
 				system_count = t.system_count + CASE WHEN g.c3 = 'system' THEN 1 ELSE 0 END, user_count = t.user_count + CASE WHEN g.c3 = 'user' THEN 1 ELSE 0 END,
 				assistant_count = t.assistant_count + CASE WHEN g.c3 = 'assistant' THEN 1 ELSE 0 END, tool_count = t.tool_count + CASE WHEN g.c3 = 'tool' THEN 1 ELSE 0 END
-			FROM ` + from + ` WHERE t.id = g.c1
+			FROM ` + from + ` CROSS JOIN free WHERE free.id = g.c1 AND t.id = free.id
 			RETURNING ` + threadTable.names("t.", columns) + `, CASE WHEN g.c3 = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
 		), m AS (
 			INSERT INTO messages (sequence, position, ` + names(sharedColumns[1:]) + `)
 			SELECT CASE WHEN g.c3 = 'system' THEN 0 ELSE g.place END, CASE WHEN g.c3 = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
-	args = append([]any{d.formatTime(r.db.Now())}, args...)
+	args = append([]any{d.list(ids), d.formatTime(r.db.Now())}, args...)
 	return r.db.read(ctx, func(s session) error { // which tries again only when nothing has been changed
 		return s.each(ctx, query, args, func(v []driver.Value) error {
 			w := shared[v[0].(int64)]

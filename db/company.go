@@ -14,6 +14,8 @@ import (
 type company[T any] struct {
 	statements int           // under way at most, so that one can work while another waits
 	patience   time.Duration // how long to wait for a statement to begin
+	// elsewhere: who has waited that long goes alone, since there are other connections; else it has waited for the only one.
+	elsewhere bool
 	// fits reports whether one more can be part of a statement with those, of which there is at least one.
 	fits func(one *T, with []*T) bool
 	// together runs the statement, and puts what came of it into each.
@@ -62,7 +64,11 @@ func (c *company[T]) do(ctx context.Context, one *T, alone func() error) error {
 		c.leave(m)
 		return ctx.Err()
 	case <-patience.C:
-		if c.withdraw(m) {
+		switch {
+		case !c.withdraw(m):
+		case c.elsewhere:
+			return alone()
+		default:
 			return &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
 		}
 		select {

@@ -61,13 +61,13 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	statements := max((o.PoolSize+o.MaxOverflow)/4, 2)
+	statements, patience := max((o.PoolSize+o.MaxOverflow)/4, 2), companyPatience
 	if c.single {
-		statements = 1
+		statements, patience = 1, o.PoolTimeout
 	}
-	db.appends = &company[oneAppend]{statements: statements, patience: o.PoolTimeout, fits: db.Messages().fits, together: db.Messages().addTogether}
-	db.threads = &company[oneThread]{statements: statements, patience: o.PoolTimeout, fits: (*oneThread).alike, together: db.Messages().listTogether}
-	db.finds = &company[oneFind]{statements: statements, patience: o.PoolTimeout, fits: (*oneFind).alike, together: db.Threads().findTogether}
+	db.appends = &company[oneAppend]{statements: statements, patience: patience, elsewhere: !c.single, fits: db.Messages().fits, together: db.Messages().addTogether}
+	db.threads = &company[oneThread]{statements: statements, patience: patience, elsewhere: !c.single, fits: (*oneThread).alike, together: db.Messages().listTogether}
+	db.finds = &company[oneFind]{statements: statements, patience: patience, elsewhere: !c.single, fits: (*oneFind).alike, together: db.Threads().findTogether}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -99,6 +99,11 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	return db, nil
 }
+
+// companyPatience is how long to wait for company before taking a connection of
+// one's own: several times what a statement takes, so that one which waits for a
+// lock keeps nobody else.
+const companyPatience = 20 * time.Millisecond
 
 // Close ends all connections, after the statements under way.
 func (db *DB) Close() error {
