@@ -31,7 +31,10 @@ func (r *Messages) append(ctx context.Context, m Message, given bool) (appended,
 	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
 		one.result, err = r.addOne(ctx, m)
 	}
-	return one.result, r.db.explain(ctx, err)
+	if err != nil { // who did not wait for a statement must not look at what it is still being given
+		return appended{}, r.db.explain(ctx, err)
+	}
+	return one.result, nil
 }
 
 // differs reports whether one is of another thread than the others. A statement
@@ -140,10 +143,6 @@ func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 	}
 	from, values, args := unnested("g", sharedColumns, rows)
 	wanted := threadTable.these(columns)
-	ids := make([]string, len(shared))
-	for i, one := range shared {
-		ids[i] = one.message.ThreadID
-	}
 	query := `WITH free AS MATERIALIZED (
 			SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED
 		), t AS (
@@ -158,8 +157,8 @@ func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 			SELECT CASE WHEN g.c3 = 'system' THEN 0 ELSE g.place END, CASE WHEN g.c3 = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
-	args = append([]any{d.list(ids), d.formatTime(r.db.Now())}, args...)
-	return r.db.read(ctx, func(s session) error { // which tries again only when nothing has been changed
+	args = append([]any{args[1], d.formatTime(r.db.Now())}, args...) // the ids of the threads, first, say which rows to lock
+	return r.db.read(ctx, func(s session) error {                    // which tries again only when nothing has been changed
 		return s.each(ctx, query, args, func(v []driver.Value) error {
 			w := shared[v[0].(int64)]
 			return w.result.read(d, wanted, w.message, v[1:])

@@ -130,7 +130,7 @@ func (c *company[T]) run() {
 		for i, m := range members {
 			all[i] = m.of
 		}
-		err := c.together(ctx, all)
+		err := guarded(func() error { return c.together(ctx, all) })
 		for _, m := range members {
 			m.err = err
 			close(m.done)

@@ -207,10 +207,13 @@ func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (t
 	} else {
 		err = alone()
 	}
-	if err == nil && !one.few {
+	if err != nil { // who did not wait for a statement must not look at what it is still being given
+		return nil, false, err
+	}
+	if !one.few {
 		common.Store(true)
 	}
-	return one.threads, one.few, err
+	return one.threads, one.few, nil
 }
 
 // findTogether does searches that are alike by one statement; on SQLite, one search.

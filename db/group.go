@@ -135,13 +135,13 @@ func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
 				continue
 			}
 			if len(writes) == 1 {
-				return guarded(s, w.fn)
+				return guarded(func() error { return w.fn(s) })
 			}
 			if w.late {
 				if err := undoable(s, w); err != nil {
 					return err
 				}
-			} else if w.err = guarded(s, w.fn); w.err != nil && !refused(w.err) {
+			} else if w.err = guarded(func() error { return w.fn(s) }); w.err != nil && !refused(w.err) {
 				return w.err
 			}
 		}
@@ -155,7 +155,7 @@ func undoable(s session, w *groupedWrite) error {
 	if _, err := s.exec(w.ctx, "SAVEPOINT write"); err != nil {
 		return err
 	}
-	if w.err = guarded(s, w.fn); w.err != nil {
+	if w.err = guarded(func() error { return w.fn(s) }); w.err != nil {
 		if _, err := s.exec(w.ctx, "ROLLBACK TO write"); err != nil {
 			return err
 		}
@@ -169,12 +169,12 @@ func refused(err error) bool {
 	return ok
 }
 
-// guarded turns a panic of fn into an error: it must not end the writes of others.
-func guarded(s session, fn func(session) error) (err error) {
+// guarded turns a panic of fn into an error: it must not end what others wait for, nor the process.
+func guarded(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return fn(s)
+	return fn()
 }

@@ -144,8 +144,7 @@ func valuesOf(s session, messages []*Message) [][]any {
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
 	var messages messageList
 	err := messageTable.read(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args, func(r *messageRow) error {
-		_, err := messages.add(r, s.db.dialect)
-		return err
+		return messages.add(r, s.db.dialect)
 	})
 	return messages.all, err
 }
@@ -157,14 +156,14 @@ type messageList struct {
 }
 
 // add appends what the row says.
-func (l *messageList) add(r *messageRow, d *dialect) (*Message, error) {
+func (l *messageList) add(r *messageRow, d *dialect) error {
 	if len(l.room) == 0 {
 		l.room = make([]Message, 16)
 	}
 	m := &l.room[0]
 	l.room = l.room[1:]
 	l.all = append(l.all, m)
-	return m, r.into(m, d)
+	return r.into(m, d)
 }
 
 func messagesOf(d *dialect, rows []messageRow) ([]*Message, error) {

@@ -116,7 +116,8 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 		})
 	}
 	if !r.db.dialect.lateral || w.Roles != AllRoles || w == (Window{}) {
-		return thread, messages, alone()
+		err = alone()
+		return thread, messages, err
 	}
 	one := &oneThread{id: threadID, window: w, columns: columns}
 	err = r.db.explain(ctx, r.db.threads.do(ctx, one, func() error {
@@ -124,11 +125,14 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 		one.thread, one.messages = thread, messages
 		return err
 	}))
-	if err == nil && one.long {
+	switch {
+	case err != nil: // who did not wait for a statement must not look at what it is still being given
+		return nil, nil, err
+	case one.long:
 		err = alone()
 		return thread, messages, err
 	}
-	return one.thread, one.messages, err
+	return one.thread, one.messages, nil
 }
 
 // oneThread is a thread to read with its messages and, when it is done, what came of it.
@@ -224,8 +228,7 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 			return err
 		}
 		row.ThreadID = threadIDs[place]
-		_, err := lists[place].add(&row, s.db.dialect)
-		return err
+		return lists[place].add(&row, s.db.dialect)
 	}); err != nil {
 		return nil, err
 	}
@@ -274,8 +277,7 @@ func (r *withThread) row(v []driver.Value, d *dialect, threadID string, thread *
 		return err
 	}
 	r.m.ThreadID = threadID
-	_, err = messages.add(&r.m, d)
-	return err
+	return messages.add(&r.m, d)
 }
 
 // inOrder sorts the messages of a thread. As a rule they come in the order of

@@ -159,13 +159,10 @@ func (a *appended) read(d *dialect, wanted []column[threadRow], m Message, v []d
 	m.place(n.int)
 	a.message = &m
 	var row threadRow
-	for i, c := range wanted {
-		if c.set(&row, v[i]) != nil {
-			return nil
+	if fill(&row, wanted, v) == nil {
+		if read, err := row.thread(d); err == nil {
+			a.thread = read
 		}
-	}
-	if read, err := row.thread(d); err == nil {
-		a.thread = read
 	}
 	return nil
 }

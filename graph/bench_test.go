@@ -22,6 +22,27 @@ import (
 	"github.com/threadstore/threadstore/web"
 )
 
+func requestBody(t testing.TB, query string, variables map[string]any) []byte {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// post asks a handler for what has no errors, without the network.
+func post(t testing.TB, handler http.Handler, body []byte) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if bytes.Contains(w.Body.Bytes(), []byte(`"errors"`)) {
+		t.Fatal(w.Body)
+	}
+}
+
 // BenchmarkRequests answers requests on a store of 2,000 threads with 25 messages each, without the network:
 //
 //	.ci/with-postgres go test ./graph -run - -bench . -benchmem
@@ -38,17 +59,7 @@ func BenchmarkRequests(b *testing.B) {
 					if variables != nil {
 						v = variables(i)
 					}
-					body, err := json.Marshal(map[string]any{"query": query, "variables": v})
-					if err != nil {
-						b.Fatal(err)
-					}
-					r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
-					r.Header.Set("Content-Type", "application/json")
-					w := httptest.NewRecorder()
-					handler.ServeHTTP(w, r)
-					if bytes.Contains(w.Body.Bytes(), []byte(`"errors"`)) {
-						b.Fatal(w.Body)
-					}
+					post(b, handler, requestBody(b, query, v))
 					a.seen.Take()
 				}
 			}

@@ -18,7 +18,7 @@ var (
 		"createdAt": db.ThreadCreatedAt, "updatedAt": db.ThreadUpdatedAt,
 	}
 	messageColumns = map[string]db.Columns{
-		"__typename": 0, "id": db.MessageID, "thread": db.MessageThreadID, "sequence": 0, "role": 0,
+		"__typename": 0, "id": db.MessageID, "thread": 0, "sequence": 0, "role": 0,
 		"content": db.MessageContent, "name": db.MessageName, "toolCallId": db.MessageToolCallID,
 		"attributes": db.MessageAttributes, "timestamp": db.MessageTimestamp, "source": db.MessageSource,
 		// These are decoded when they are written. One that is broken is told with its id.

@@ -10,8 +10,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -56,18 +54,9 @@ func TestSpeed(t *testing.T) {
 	dbtest.Import(t, a.store)
 	handler := graph.New(o)
 	ask := func(query string, variables map[string]any) func() {
-		body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
-		if err != nil {
-			t.Fatal(err)
-		}
+		body := requestBody(t, query, variables)
 		return func() {
-			r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
-			r.Header.Set("Content-Type", "application/json")
-			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, r)
-			if bytes.Contains(w.Body.Bytes(), []byte(`"errors"`)) {
-				t.Fatal(w.Body)
-			}
+			post(t, handler, body)
 			a.seen.Take()
 		}
 	}

@@ -7,9 +7,8 @@
 // of them: with the last one the batch is full and goes to the database. The
 // other threads of the list, whenever their resolvers run, find their result in
 // the dataloader's cache. So each list costs one statement for each distinct
-// window of a field, whatever the scheduling of the resolvers:
-//
-// What a thread alone needs is asked for directly: there is nothing to batch.
+// window of a field, whatever the scheduling of the resolvers. (What a thread
+// alone needs is asked for directly: there is nothing to batch.)
 //
 //   - Two aliases with the same arguments share a dataloader; with different
 //     ones they have one each.
