@@ -79,25 +79,28 @@ func (r *Messages) addInTx(ctx context.Context, all []*oneAppend) error {
 	})
 }
 
-// addRound appends messages of different threads in two statements.
+// addRound appends messages of different threads in two statements. Neither is
+// of a kind that SQLite could undo alone, which would cost a copy of each page:
+// see insertValues. (A statement that reads json_each is, whatever its conflict clause.)
 func (r *Messages) addRound(ctx context.Context, s session, round []*oneAppend) error {
 	d := s.db.dialect
 	var columns Columns
 	byThread := map[string]*oneAppend{}
-	var grown [][]string
+	var grown []any
 	for _, one := range round {
 		columns |= one.columns
 		byThread[one.message.ThreadID] = one
-		grown = append(grown, []string{one.message.ThreadID, string(one.message.Role)})
+		grown = append(grown, one.message.ThreadID, string(one.message.Role))
 	}
 	now := d.formatTime(r.db.Now())
 	wanted := threadTable.these(columns)
 	var added [][]any
-	if err := s.each(ctx, `UPDATE threads SET updated_at = ?, last_sequence = last_sequence + (v.value ->> 1 <> 'system'), system_count = system_count + (v.value ->> 1 = 'system'),
-			user_count = user_count + (v.value ->> 1 = 'user'), assistant_count = assistant_count + (v.value ->> 1 = 'assistant'), tool_count = tool_count + (v.value ->> 1 = 'tool')
-		FROM {rows} AS v WHERE threads.id = v.value ->> 0 AND updated_at < ? AND typeof(last_sequence) = 'integer' AND typeof(system_count) = 'integer'
+	if err := s.each(ctx, `WITH grown(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
+		UPDATE OR FAIL threads SET updated_at = ?, last_sequence = last_sequence + (role <> 'system'), system_count = system_count + (role = 'system'),
+			user_count = user_count + (role = 'user'), assistant_count = assistant_count + (role = 'assistant'), tool_count = tool_count + (role = 'tool')
+		FROM grown WHERE threads.id = grown.id AND updated_at < ? AND typeof(last_sequence) = 'integer' AND typeof(system_count) = 'integer'
 			AND typeof(user_count) = 'integer' AND typeof(assistant_count) = 'integer' AND typeof(tool_count) = 'integer'
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, []any{now, bind(grown), now}, func(v []driver.Value) error {
+		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(grown, now, now), func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
 			v[len(wanted)] = v[len(wanted)+1]

@@ -12,10 +12,7 @@ import (
 // more for ten than for one. Nobody waits for company: what comes while
 // statements are under way is the next one. It is safe for concurrent use.
 type company[T any] struct {
-	statements int           // under way at most, so that one can work while another waits
-	patience   time.Duration // how long to wait for a statement to begin
-	// elsewhere: who has waited that long goes alone, since there are other connections; else it has waited for the only one.
-	elsewhere bool
+	lanes
 	// fits reports whether one more can be part of a statement with those, of which there is at least one.
 	fits func(one *T, with []*T) bool
 	// together runs the statement, and puts what came of it into each.
@@ -24,6 +21,14 @@ type company[T any] struct {
 	mu      sync.Mutex
 	waiting []*member[T]
 	running int
+}
+
+// lanes say how statements run.
+type lanes struct {
+	statements int           // under way at most, so that one can work while another waits
+	patience   time.Duration // how long to wait for a statement to begin
+	elsewhere  bool          // who has waited that long goes alone, since there are other connections; else it has waited for the only one
+	spawn      func(func())  // runs a shared statement beside those who wait for it, who may leave
 }
 
 // maxCompany is how many share a statement at most.
@@ -112,7 +117,7 @@ func (c *company[T]) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) > 0 {
-		go c.run() // ends when nobody waits
+		c.spawn(c.run) // ends when nobody waits
 	} else {
 		c.running--
 	}

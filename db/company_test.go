@@ -15,7 +15,7 @@ func TestCompanyFails(t *testing.T) {
 	ctx := context.Background()
 	release := make(chan struct{})
 	var shared int // how many were in the statement
-	c := &company[int]{statements: 1, patience: time.Minute, fits: func(*int, []*int) bool { return true }, together: func(_ context.Context, all []*int) error {
+	c := &company[int]{lanes: lanes{statements: 1, patience: time.Minute, spawn: func(fn func()) { go fn() }}, fits: func(*int, []*int) bool { return true }, together: func(_ context.Context, all []*int) error {
 		shared = len(all)
 		panic("together")
 	}}

@@ -24,6 +24,7 @@ type DB struct {
 	appends *company[oneAppend]
 	finds   *company[oneFind]   // on PostgreSQL
 	threads *company[oneThread] // on PostgreSQL
+	running sync.WaitGroup      // what those who wanted it may have left
 	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
@@ -61,13 +62,13 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	statements, patience := max((o.PoolSize+o.MaxOverflow)/4, 2), companyPatience
+	l := lanes{statements: max((o.PoolSize+o.MaxOverflow)/4, 2), patience: companyPatience, elsewhere: true, spawn: db.running.Go}
 	if c.single {
-		statements, patience = 1, o.PoolTimeout
+		l.statements, l.patience, l.elsewhere = 1, o.PoolTimeout, false
 	}
-	db.appends = &company[oneAppend]{statements: statements, patience: patience, elsewhere: !c.single, fits: db.Messages().fits, together: db.Messages().addTogether}
-	db.threads = &company[oneThread]{statements: statements, patience: patience, elsewhere: !c.single, fits: (*oneThread).alike, together: db.Messages().listTogether}
-	db.finds = &company[oneFind]{statements: statements, patience: patience, elsewhere: !c.single, fits: (*oneFind).alike, together: db.Threads().findTogether}
+	db.appends = &company[oneAppend]{lanes: l, fits: db.Messages().fits, together: db.Messages().addTogether}
+	db.threads = &company[oneThread]{lanes: l, fits: (*oneThread).alike, together: db.Messages().listTogether}
+	db.finds = &company[oneFind]{lanes: l, fits: (*oneFind).alike, together: db.Threads().findTogether}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -107,6 +108,7 @@ const companyPatience = 20 * time.Millisecond
 
 // Close ends all connections, after the statements under way.
 func (db *DB) Close() error {
+	db.running.Wait()
 	var err error
 	if db.reader != db.writer {
 		err = db.reader.Close()

@@ -107,12 +107,14 @@ func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 }
 func (sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }
 
-// insertValues inserts rows by VALUES.
+// insertValues inserts rows by VALUES. When it fails it leaves the rows before the
+// one to blame, and the transaction has to be undone, or its savepoint: to undo a
+// statement alone SQLite would copy each page before it changes it.
 func insertValues(table string, columns []bulkColumn, rows [][]any) (string, []any) {
 	row := `, (?` + strings.Repeat(`, ?`, len(columns)-1) + `)`
 	args := make([]any, 0, len(rows)*len(columns))
 	for _, r := range rows {
 		args = append(args, r...)
 	}
-	return `INSERT INTO ` + table + ` (` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
+	return `INSERT OR FAIL INTO ` + table + ` (` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
 }

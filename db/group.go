@@ -44,7 +44,7 @@ func (g *group) do(ctx context.Context, late bool, fn func(session) error) error
 	g.waiting = append(g.waiting, w)
 	if !g.running {
 		g.running = true
-		go g.run() // ends when nobody waits
+		g.db.running.Go(g.run) // ends when nobody waits
 	}
 	g.mu.Unlock()
 	patience := time.NewTimer(g.db.options.PoolTimeout)

@@ -17,18 +17,8 @@ func TestGroupBreaks(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "threads.db")
-	o, err := ParseOptions(map[string]string{"DATABASE_URL": "sqlite:" + path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := Open(o, Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := openFile(t, path)
 	defer store.Close()
-	if err := store.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
 	raw, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
 	if err != nil {
 		t.Fatal(err)
@@ -76,4 +66,87 @@ func TestGroupBreaks(t *testing.T) {
 	if err := raw.QueryRow(`SELECT group_concat(id, ' ') FROM (SELECT id FROM threads ORDER BY id)`).Scan(&ids); err != nil || ids != "a c" {
 		t.Errorf("threads %q, %v, want a and c", ids, err)
 	}
+}
+
+// TestCloseFinishes closes a database whose writers have just left: what runs for them is finished first, so that one file is left.
+func TestCloseFinishes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "threads.db")
+	for round := range 30 {
+		store := openFile(t, path)
+		var threads []string
+		for range 4 {
+			thread, err := store.Threads().Save(context.Background(), ThreadPatch{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			threads = append(threads, thread.ID)
+		}
+		ctx, leave := context.WithCancel(context.Background())
+		var group sync.WaitGroup
+		for _, id := range threads {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					_, _, _ = store.Messages().Add(ctx, id, []MessagePatch{{Role: RoleUser}}) // may end by leave
+				}
+			})
+		}
+		time.Sleep(time.Duration(round) * time.Millisecond / 3)
+		leave()
+		group.Wait()
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if files, _ := filepath.Glob(path + "*"); len(files) != 1 {
+			t.Fatalf("round %d: %v are left, want one file", round, files)
+		}
+	}
+}
+
+// TestDeferredReferences: a reference is checked when a transaction ends, so that no statement has to be undoable for its sake.
+func TestDeferredReferences(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "threads.db")
+	store := openFile(t, path)
+	defer store.Close()
+	raw, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	raw.SetMaxOpenConns(1) // a transaction whose commit fails goes on
+	for _, insert := range []string{
+		`INSERT INTO messages (id, thread_id, sequence, role) VALUES ('m', 'none', 1, 'user')`,
+		`INSERT INTO thread_properties (thread_id, key, value) VALUES ('none', 'a:k', 'v')`,
+	} {
+		tx, err := raw.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(insert); err != nil {
+			t.Errorf("%s: %v, want an error of the commit only", insert, err)
+		}
+		if err := tx.Commit(); err == nil {
+			t.Errorf("%s: was committed", insert)
+		}
+		if _, err := raw.Exec(`ROLLBACK`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func openFile(t *testing.T, path string) *DB {
+	t.Helper()
+	o, err := ParseOptions(map[string]string{"DATABASE_URL": "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := Open(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
