@@ -3,6 +3,7 @@ package graph_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -127,33 +128,62 @@ func BenchmarkCompression(b *testing.B) {
 		}
 		return size
 	}
-	encodings := []string{"", "gzip", "zstd"}
-	rates := make([][]float64, len(encodings)) // answers a second in each turn
-	for b.Loop() {
-		for i, encoding := range encodings {
-			var group sync.WaitGroup
-			start := time.Now()
-			for range clients {
-				group.Go(func() {
-					for range each {
-						ask(encoding)
+	for _, written := range []bool{false, true} { // while an agent appends to the threads of the list
+		b.Run(map[bool]string{false: "Read", true: "Written"}[written], func(b *testing.B) {
+			encodings := []string{"", "gzip"}
+			rates := make([][]float64, len(encodings)) // answers a second in each turn
+			for b.Loop() {
+				for i, encoding := range encodings {
+					ctx, end := context.WithCancel(context.Background())
+					var readers, writer sync.WaitGroup
+					if written {
+						writer.Go(func() { appendTo(b, ctx, store) })
 					}
-				})
+					start := time.Now()
+					for range clients {
+						readers.Go(func() {
+							for range each {
+								ask(encoding)
+							}
+						})
+					}
+					readers.Wait()
+					rates[i] = append(rates[i], clients*each/time.Since(start).Seconds())
+					end()
+					writer.Wait()
+				}
 			}
-			group.Wait()
-			rates[i] = append(rates[i], clients*each/time.Since(start).Seconds())
-		}
-	}
-	for i, encoding := range encodings {
-		name := cmp.Or(encoding, "plain")
-		b.ReportMetric(median(rates[i]), name+"/s")
-		b.ReportMetric(float64(ask(encoding))/1024, name+"-KiB")
-		if i > 0 {
-			ratios := make([]float64, len(rates[i]))
+			ratios := make([]float64, len(rates[0]))
 			for turn := range ratios {
-				ratios[turn] = rates[i][turn] / rates[0][turn]
+				ratios[turn] = rates[1][turn] / rates[0][turn]
 			}
-			b.ReportMetric(median(ratios), name+"/plain")
+			for i, encoding := range encodings {
+				name := cmp.Or(encoding, "plain")
+				b.ReportMetric(median(rates[i]), name+"/s")
+				b.ReportMetric(float64(ask(encoding))/1024, name+"-KiB")
+			}
+			b.ReportMetric(median(ratios), "gzip/plain")
+		})
+	}
+}
+
+// appendTo appends ten messages a second to the newest threads, in turns.
+func appendTo(b *testing.B, ctx context.Context, store *db.DB) {
+	threads, err := store.Threads().List(ctx, 50, 0)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	text := "as an agent says it"
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+		if _, _, err := store.Messages().Add(context.Background(), threads[i*7%len(threads)].ID, []db.MessagePatch{{Role: db.RoleUser, Content: db.Some(&text)}}); err != nil {
+			b.Error(err)
+			return
 		}
 	}
 }

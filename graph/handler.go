@@ -13,6 +13,7 @@ import (
 	"github.com/rs/cors"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/threadstore/threadstore/graph/compress"
 	"github.com/threadstore/threadstore/graph/generated"
 	"github.com/threadstore/threadstore/graph/loaders"
 )
@@ -89,9 +90,9 @@ func New(o Options) http.Handler {
 	gql.AroundResponses(h.logResponse)
 
 	routes := http.NewServeMux()
-	api := compressed(gql)
+	api := compress.Handler(gql)
 	routes.Handle("/graphql", api)
-	routes.Handle("GET /schema.graphql", compressed(serveSchema(sdl)))
+	routes.Handle("GET /schema.graphql", compress.Handler(serveSchema(sdl)))
 	routes.Handle("GET /{$}", o.Page)
 	routes.Handle("GET /assets/", o.Page)
 	routes.Handle("POST /sample", http.NewCrossOriginProtection().Handler(h.loadSample(o)))

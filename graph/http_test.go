@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -213,10 +212,10 @@ func TestCompression(t *testing.T) {
 		{"nothing said", "POST", "/graphql", long, "", nil, 200, ""},
 		{"gzip", "POST", "/graphql", long, "gzip", nil, 200, "gzip"},
 		{"as curl and Node say it", "POST", "/graphql", long, "gzip, deflate, br", nil, 200, "gzip"},
-		{"as browsers say it", "POST", "/graphql", long, "gzip, deflate, br, zstd", nil, 200, "zstd"},
-		{"gzip rather than zstd", "POST", "/graphql", long, "zstd;q=0.5, gzip", nil, 200, "gzip"},
+		{"as browsers say it", "POST", "/graphql", long, "gzip, deflate, br, zstd", nil, 200, "gzip"},
+		{"again, from what is known", "POST", "/graphql", long, "gzip", nil, 200, "gzip"},
 		{"not gzip", "POST", "/graphql", long, "gzip;q=0", nil, 200, ""},
-		{"none of ours", "POST", "/graphql", long, "br", nil, 200, ""},
+		{"none of ours", "POST", "/graphql", long, "br, zstd", nil, 200, ""},
 		{"a short answer", "POST", "/graphql", short, "gzip", nil, 200, ""},
 		{"by GET", "GET", byGET, "", "gzip", nil, 200, "gzip"},
 		{"by HEAD", "HEAD", byGET, "", "gzip", nil, 200, ""},
@@ -273,21 +272,14 @@ func TestCompression(t *testing.T) {
 	if again.status != 304 || again.header.Get("Content-Encoding") != "" {
 		t.Errorf("the schema again: %d, encoding %q, want 304", again.status, again.header.Get("Content-Encoding"))
 	}
-	if page := a.send("GET", "/", "", "", "Accept-Encoding", "zstd"); page.header.Get("Content-Encoding") != "" {
-		t.Errorf("the page, which has its own compression, comes in %q", page.header.Get("Content-Encoding"))
-	}
 }
 
 func decompressed(t *testing.T, coding string, body []byte) string {
 	t.Helper()
-	from := io.Reader(bytes.NewReader(body))
-	var err error
-	switch coding {
-	case "gzip":
-		from, err = gzip.NewReader(from)
-	case "zstd":
-		from, err = zstd.NewReader(from)
+	if coding == "" {
+		return string(body)
 	}
+	from, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
