@@ -18,6 +18,7 @@ import (
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
 //	{text of} … {as text}  a time as text
+//	{bytes of} … {as bytes}  a text in the form that its driver reads fastest
 //	{lock}  locks the selected rows until the transaction ends
 //	{properties of d}, {thread of p}
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
@@ -34,6 +35,8 @@ type dialect struct {
 	snapshot string
 	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
 	validJSON bool
+	// ownBytes: the driver gives bytes that are nobody else's.
+	ownBytes bool
 	// lateral: a subquery in FROM can name what stands before it.
 	lateral bool
 	// writableCTE: one statement can change two tables.

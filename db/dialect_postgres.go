@@ -86,6 +86,7 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{json}", "jsonb",
 		"{time}", "timestamptz",
 		"{text of}", "CAST(", "{as text}", " AS text)",
+		"{bytes of}", "", "{as bytes}", "",
 		"{lock}", "FOR UPDATE",
 		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.key = d.key AND p.value = d.value OFFSET 0) AS p",
 		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.id = p.thread_id OFFSET 0) AS t",

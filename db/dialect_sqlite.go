@@ -25,12 +25,14 @@ var sqlite3 = dialect{
 		"{json}", "text",
 		"{time}", "text",
 		"{text of}", "", "{as text}", "", // it is
+		"{bytes of}", "CAST(", "{as bytes}", " AS blob)",
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
 		"{properties of d}", "thread_properties p", // CROSS JOIN keeps the order
 		"{thread of p}", "threads t",
 		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
+	ownBytes:   true,
 	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
 	bulk:       insertValues,
 	bulkRows:   200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
@@ -56,6 +58,7 @@ var sqlite3 = dialect{
 		read, write := pragmas("wal"), pragmas("wal")
 		write.Set("_txlock", "immediate")
 		read.Add("_pragma", "query_only(1)")
+		read.Add("_pragma", "cache_size(-2048)") // a commit of the writer's empties it; the system keeps the pages, too
 		return opened{
 			writer: sqliteConnector(file + write.Encode()),
 			reader: sqliteConnector(file + read.Encode()),

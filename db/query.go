@@ -269,6 +269,8 @@ func (c *columnJSON) Scan(src any) error {
 		*c = ""
 	case string:
 		*c = columnJSON(v)
+	case *string:
+		*c = columnJSON(*v)
 	case []byte:
 		*c = columnJSON(v)
 	default:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unsafe"
 )
 
 // This file reads the rows of threads and messages, which are most of what this
@@ -16,7 +17,8 @@ import (
 // a struct costs more than the rest, and only the columns that are wanted.
 
 // each calls fn with the values of every row of a query, as the driver gives
-// them. They are good until fn returns.
+// them, but a *string for the bytes of SQLite's. They are good until fn returns;
+// the string itself lasts.
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
 	query, done := s.prepare(query)
 	defer done()
@@ -37,6 +39,7 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 		}
 		defer func() { err = errors.Join(err, rows.Close()) }()
 		row := make([]driver.Value, len(rows.Columns()))
+		texts := make([]string, len(row))
 		for {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -46,6 +49,14 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 				return nil
 			case err != nil:
 				return err
+			}
+			if s.db.dialect.ownBytes {
+				for i, v := range row {
+					if b, ok := v.([]byte); ok { // as they are: a copy would be for nothing
+						texts[i] = unsafe.String(unsafe.SliceData(b), len(b))
+						row[i] = &texts[i]
+					}
+				}
 			}
 			if err := fn(row); err != nil {
 				return err
@@ -148,7 +159,8 @@ func (t *table[Row]) nulls(wanted Columns) string {
 }
 
 // list returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
-// all the rest of a row.
+// all the rest of a row. SQLite's texts are read as bytes: its driver makes two copies of a text, and asks for its column's
+// type each time.
 func (t *table[Row]) list(wanted Columns) string {
 	if text, ok := t.texts.Load(wanted); ok {
 		return text.(string)
@@ -156,8 +168,11 @@ func (t *table[Row]) list(wanted Columns) string {
 	var names []string
 	for _, c := range t.these(wanted) {
 		name := t.alias + "." + c.name
-		if c.kind == "{time}" {
+		switch c.kind {
+		case "{time}":
 			name = "{text of}" + name + "{as text} AS " + c.name
+		case "{json}", "text":
+			name = "{bytes of}" + name + "{as bytes} AS " + c.name
 		}
 		names = append(names, name)
 	}
@@ -204,6 +219,8 @@ func scanText(to *string, v driver.Value) error {
 	switch v := v.(type) {
 	case string:
 		*to = v
+	case *string:
+		*to = *v
 	case []byte:
 		*to = string(v)
 	default:
