@@ -123,7 +123,7 @@ func (c *cache) writer(to io.Writer, _ int) writer.GzipWriter {
 	return s
 }
 
-// Write sends the text at once, so that there is never anything to flush.
+// Write sends all of the text, so that there is never anything to flush.
 func (s *stream) Write(text []byte) (int, error) {
 	s.sum = crc32.Update(s.sum, crc32.IEEETable, text)
 	s.size += uint32(len(text)) // modulo 2^32, as the format has it
@@ -133,6 +133,11 @@ func (s *stream) Write(text []byte) (int, error) {
 			return 0, err
 		}
 		rest = rest[n:]
+		if s.out.Len() >= 64<<10 { // a long answer is not kept whole once more
+			if err := s.send(); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return len(text), s.send()
 }
@@ -178,11 +183,6 @@ func (s *stream) Close() error {
 	s.out.Write(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, s.sum), s.size))
 	err := s.send()
 	s.to, s.known = nil, nil
-	if s.out.Cap() <= maxKept {
-		streams.Put(s)
-	}
+	streams.Put(s)
 	return err
 }
-
-// maxKept is how large a buffer is kept for the next answer, in bytes.
-const maxKept = 1 << 20
