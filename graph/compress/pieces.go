@@ -21,11 +21,11 @@ const (
 	// minPiece and maxPiece bound a piece, in bytes. Shorter ones compress worse, without the text before them:
 	// a list of 164 KiB comes to 58 KiB in pieces of 4, 51 in pieces of 8, 37 in one.
 	// Of longer ones fewer are the same again.
-	minPiece = 8 << 10
+	minPiece = 4 << 10
 	maxPiece = 32 << 10
-	// Between those a piece ends after one in cutEvery of a list's elements, chosen by its text alone: so the pieces
-	// after a change are soon the same as before it.
-	cutEvery = 4
+	// Between those a piece ends where an element of a list does, with one chance in so many bytes, which its text alone
+	// decides: so the pieces after a change are soon the same as before it.
+	cutEvery = 8 << 10
 	// tooShort is what is sent as it is, in bytes.
 	tooShort = 64
 	// The pieces that are kept: sets of ways. At most 32 MiB of text and what it is compressed to, in practice a quarter of that.
@@ -83,7 +83,7 @@ func cut(text []byte) int {
 			break
 		}
 		at += i + len("},")
-		if element > 0 && maphash.Bytes(seed, text[element:at])%cutEvery == 0 {
+		if element > 0 && maphash.Bytes(seed, text[element:at])%cutEvery < uint64(at-element) {
 			return at
 		}
 	}

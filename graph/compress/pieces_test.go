@@ -87,10 +87,10 @@ func noise(n int) string {
 func TestKept(t *testing.T) {
 	t.Parallel()
 	c := new(cache)
-	before := list(1000, nil)
+	before := list(3000, nil)
 	packed(t, c, before)
 	packed(t, c, before)
-	after := list(1001, map[int]bool{100: true, 500: true}) // an element more, and two others
+	after := list(3001, map[int]bool{100: true, 500: true}) // an element more, and two others
 	all, known := 0, 0
 	for rest := []byte(after); len(rest) > 0; {
 		n := cut(rest)
@@ -102,7 +102,7 @@ func TestKept(t *testing.T) {
 		}
 		rest = rest[n:]
 	}
-	if all < 20 || known < all-10 { // a change costs its own piece, and those until places to cut come together again
+	if all < 50 || known < all/2 { // a change costs its own piece, and a few until pieces end at the same places again
 		t.Errorf("%d of %d pieces are known", known, all)
 	}
 	if got := unpacked(t, packed(t, c, after)); got != after {
