@@ -481,6 +481,14 @@ func cancelled(t *testing.T, store *db.DB) {
 	if n := len(load(t, store, "t").Messages); n%len(batch) != 0 {
 		t.Errorf("%d messages: a part of an append was stored", n)
 	}
+	short, leave := context.WithCancel(ctx)
+	if err := store.Threads().Walk(short, func(*db.Thread, []*db.Message) error {
+		leave()
+		time.Sleep(20 * time.Millisecond) // for what watches the context
+		return nil
+	}); err != nil && !db.Timeout.Is(err) {
+		t.Errorf("walk: %v", err)
+	}
 	if err := add(ctx); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
