@@ -32,7 +32,7 @@ type messageRow struct {
 }
 
 // messageTable are the columns of messages m. The ordinal tells sequence and position.
-var messageTable = table[messageRow]{alias: "m", columns: []column[messageRow]{
+var messageTable = table[messageRow]{alias: "m", long: true, columns: []column[messageRow]{
 	{0, "ordinal", "bigint", (*messageRow).setOrdinal},
 	{MessageID, "id", "text", func(r *messageRow, v driver.Value) error { return scanText(&r.ID, v) }},
 	{MessageThreadID, "thread_id", "text", func(r *messageRow, v driver.Value) error { return scanText(&r.ThreadID, v) }},

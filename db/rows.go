@@ -131,6 +131,7 @@ type column[Row any] struct {
 // table is a table's columns.
 type table[Row any] struct {
 	alias   string
+	long    bool // its texts may be long
 	columns []column[Row]
 	texts   sync.Map // Columns -> the list for SELECT
 }
@@ -159,8 +160,8 @@ func (t *table[Row]) nulls(wanted Columns) string {
 }
 
 // list returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
-// all the rest of a row. SQLite's texts are read as bytes: its driver makes two copies of a text, and asks for its column's
-// type each time.
+// all the rest of a row. SQLite's texts, where they are long, are read as bytes: its driver makes two copies of a text, and asks
+// for its column's type each time.
 func (t *table[Row]) list(wanted Columns) string {
 	if text, ok := t.texts.Load(wanted); ok {
 		return text.(string)
@@ -168,10 +169,10 @@ func (t *table[Row]) list(wanted Columns) string {
 	var names []string
 	for _, c := range t.these(wanted) {
 		name := t.alias + "." + c.name
-		switch c.kind {
-		case "{time}":
+		switch {
+		case c.kind == "{time}":
 			name = "{text of}" + name + "{as text} AS " + c.name
-		case "{json}", "text":
+		case t.long && (c.kind == "{json}" || c.kind == "text"):
 			name = "{bytes of}" + name + "{as bytes} AS " + c.name
 		}
 		names = append(names, name)
