@@ -74,7 +74,7 @@ func (c *company[T]) do(ctx context.Context, one *T, alone func() error) error {
 		case c.elsewhere:
 			return alone()
 		default:
-			return &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+			return tooBusy
 		}
 		select {
 		case <-m.done:

@@ -24,7 +24,7 @@ type DB struct {
 	appends *company[oneAppend]
 	finds   *company[oneFind]   // on PostgreSQL
 	threads *company[oneThread] // on PostgreSQL
-	running sync.WaitGroup      // what those who wanted it may have left
+	running tasks               // what those who wanted it may have left
 	common  commonValues
 	queries sync.Map // query text as written -> as the dialect has it
 	log     *slog.Logger
@@ -106,14 +106,60 @@ func Open(o Options, h Hooks) (*DB, error) {
 // lock keeps nobody else.
 const companyPatience = 20 * time.Millisecond
 
-// Close ends all connections, after the statements under way.
+// closeWait is how long Close waits for what runs: another process may keep a SQLite file from being written.
+const closeWait = 5 * time.Second
+
+// Close ends all connections, after the writes under way. Whoever calls it has ended the requests.
 func (db *DB) Close() error {
-	db.running.Wait()
+	db.running.wait(closeWait)
 	var err error
 	if db.reader != db.writer {
 		err = db.reader.Close()
 	}
 	return errors.Join(err, db.writer.Close()) // last: on SQLite it leaves one file, without a log beside it
+}
+
+// tasks counts what runs apart from those who wait for it.
+type tasks struct {
+	mu      sync.Mutex
+	running int
+	idle    chan struct{} // closed when nothing runs; nil if nobody waits for that
+}
+
+// Go runs fn in a goroutine.
+func (t *tasks) Go(fn func()) {
+	t.mu.Lock()
+	t.running++
+	t.mu.Unlock()
+	go func() {
+		defer func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if t.running--; t.running == 0 && t.idle != nil {
+				close(t.idle)
+				t.idle = nil
+			}
+		}()
+		fn()
+	}()
+}
+
+// wait returns when nothing runs, or after some time.
+func (t *tasks) wait(most time.Duration) {
+	t.mu.Lock()
+	if t.running == 0 {
+		t.mu.Unlock()
+		return
+	}
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+	case <-time.After(most):
+	}
 }
 
 // Now returns the clock's time as it can be stored.

@@ -28,6 +28,7 @@ type groupedWrite struct {
 	ctx   context.Context
 	fn    func(session) error
 	late  bool          // fn may refuse after it has written
+	until time.Time     // it does not begin later
 	alone bool          // in a transaction of its own, since one that it was in failed as a whole
 	done  chan struct{} // closed when err is final
 	err   error
@@ -39,7 +40,7 @@ type groupedWrite struct {
 // interrupted, undoes the whole transaction. Unless late, fn refuses, by an
 // [*Error], only before it has written: then there is nothing to undo.
 func (g *group) do(ctx context.Context, late bool, fn func(session) error) error {
-	w := &groupedWrite{ctx: ctx, fn: fn, late: late, done: make(chan struct{})}
+	w := &groupedWrite{ctx: ctx, fn: fn, late: late, until: time.Now().Add(g.db.options.PoolTimeout), done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, w)
 	if !g.running {
@@ -57,7 +58,7 @@ func (g *group) do(ctx context.Context, late bool, fn func(session) error) error
 		}
 	case <-patience.C:
 		if g.withdraw(w) {
-			return &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+			return tooBusy
 		}
 	}
 	<-w.done
@@ -105,7 +106,7 @@ func (g *group) run() {
 		begun, err := g.commit(writes)
 		switch {
 		case err != nil && !begun && g.db.classify(err) == retryable: // another process is writing
-			g.again(writes)
+			g.again(stillWaiting(writes))
 			time.Sleep(waits.NextBackOff())
 			continue
 		case err != nil && begun && len(writes) > 1: // by which of them is not known
@@ -123,6 +124,26 @@ func (g *group) run() {
 			close(w.done)
 		}
 	}
+}
+
+var tooBusy = &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+
+// stillWaiting ends the writes whose time is over while another process writes, and returns the others.
+func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
+	now := time.Now()
+	for _, w := range writes {
+		switch {
+		case w.ctx.Err() != nil:
+			w.err = w.ctx.Err()
+		case now.After(w.until):
+			w.err = tooBusy
+		default:
+			others = append(others, w)
+			continue
+		}
+		close(w.done)
+	}
+	return others
 }
 
 // commit runs the writes in one transaction, which has begun unless its error

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +104,72 @@ func TestCloseFinishes(t *testing.T) {
 	}
 }
 
+// TestUTF16 opens a file whose texts are in an encoding that only another program can have chosen.
+func TestUTF16(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "threads.db")
+	raw, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Exec(`PRAGMA encoding = 'UTF-16le'; CREATE TABLE other (id text)`); err != nil {
+		t.Fatal(err)
+	}
+	o, err := ParseOptions(map[string]string{"DATABASE_URL": "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := Open(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(context.Background()); err == nil || !strings.Contains(err.Error(), "UTF-16le") {
+		t.Errorf("Migrate = %v, want an error that names the encoding", err)
+	}
+}
+
+// TestCloseWhileBusy closes a database that another process keeps from being written, after the writers have left.
+func TestCloseWhileBusy(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "threads.db")
+	store := openFile(t, path)
+	raw, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	held, err := raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback()
+	ctx, leave := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer leave()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if _, err := store.Threads().Save(ctx, ThreadPatch{}); !Timeout.Is(err) {
+				t.Errorf("Save = %v, want a time-out", err)
+			}
+		})
+	}
+	closed := make(chan error)
+	go func() {
+		group.Wait()
+		closed <- store.Close()
+	}()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Close does not return")
+	}
+}
+
 // TestDeferredReferences: a reference is checked when a transaction ends, so that no statement has to be undoable for its sake.
 func TestDeferredReferences(t *testing.T) {
 	t.Parallel()
@@ -131,6 +198,15 @@ func TestDeferredReferences(t *testing.T) {
 		}
 		if _, err := raw.Exec(`ROLLBACK`); err != nil {
 			t.Fatal(err)
+		}
+		if err := store.inTx(context.Background(), false, func(s session) error {
+			_, err := s.exec(context.Background(), insert)
+			return err
+		}); err == nil {
+			t.Errorf("%s: was committed by the store", insert)
+		}
+		if _, err := store.Threads().Save(context.Background(), ThreadPatch{}); err != nil {
+			t.Errorf("after a commit that failed: %v", err)
 		}
 	}
 }

@@ -60,6 +60,15 @@ func (db *DB) Migrate(ctx context.Context) error {
 const patience = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
+	if db.dialect.ownBytes { // texts are read as their bytes
+		var encoding string
+		if err := db.writer.GetContext(ctx, &encoding, `PRAGMA encoding`); err != nil {
+			return err
+		}
+		if encoding != "UTF-8" {
+			return &Error{Code: Conflict, Reason: "the database keeps its texts in " + encoding + ", and only UTF-8 can be read"}
+		}
+	}
 	version, err := p.GetDBVersion(ctx)
 	switch {
 	case err != nil:

@@ -135,7 +135,11 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	}
 	_, committed := session{db: db}.prepare("COMMIT")
 	defer committed()
-	return tx.Commit()
+	err = tx.Commit()
+	if err != nil && db.group != nil { // SQLite's transaction may still be open, and database/sql would hand it to the next
+		_, _ = conn.ExecContext(context.Background(), "ROLLBACK")
+	}
+	return err
 }
 
 // lasting returns the context for statements and transactions. database/sql
