@@ -20,11 +20,7 @@ func TestGroupBreaks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "threads.db")
 	store := openFile(t, path)
 	defer store.Close()
-	raw, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
+	raw := another(t, path)
 	held, err := raw.Begin() // somebody else writes until both wait
 	if err != nil {
 		t.Fatal(err)
@@ -135,11 +131,7 @@ func TestCloseWhileBusy(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "threads.db")
 	store := openFile(t, path)
-	raw, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
+	raw := another(t, path)
 	held, err := raw.Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +201,17 @@ func TestDeferredReferences(t *testing.T) {
 			t.Errorf("after a commit that failed: %v", err)
 		}
 	}
+}
+
+// another opens the file as another process does; its transactions write from their start.
+func another(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	raw, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	return raw
 }
 
 func openFile(t *testing.T, path string) *DB {
