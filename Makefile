@@ -17,7 +17,6 @@ page:
 # and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
 	.ci/with-node web/build.sh --required
-	go test -count=1 -run TestSpeed ./graph -speed
 	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...
 	.ci/with-postgres go test -run TestPlans ./db
 	.ci/with-postgres .ci/with-node .ci/clients

@@ -94,16 +94,6 @@ func lines(t testing.TB, text string) map[string]any {
 	return byID
 }
 
-// dataLines returns the recorded conversations, a line each.
-func dataLines(t testing.TB) []string {
-	t.Helper()
-	text, err := os.ReadFile(dbtest.Data(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.SplitAfter(strings.TrimSpace(string(text))+"\n", "\n")[:100]
-}
-
 func writeFile(t testing.TB, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -116,13 +106,13 @@ func writeFile(t testing.TB, name, text string) string {
 func TestImportExport(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
-		all := dataLines(t)
+		all := dbtest.Conversations(t)
 		env := func() []string { return []string{"DATABASE_URL=" + dbtest.URL(t, driver)} }
 		export := func(env []string) string { return invocation{args: []string{"export"}, env: env}.must(t) }
 
 		one := env()
 		for range 2 { // importing twice changes nothing
-			e := invocation{args: []string{"import", dbtest.Data(t)}, env: one}.run(t)
+			e := invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: one}.run(t)
 			if e.code != 0 || !strings.Contains(e.stderr, "100 threads, 2526 messages") || e.stdout != "" {
 				t.Fatalf("import: exit status %d, standard output %q, standard error %q", e.code, e.stdout, e.stderr)
 			}
@@ -211,7 +201,7 @@ func broken(t testing.TB, change func(thread, message map[string]any)) string {
 
 func TestImportBadLine(t *testing.T) {
 	t.Parallel()
-	all := dataLines(t)
+	all := dbtest.Conversations(t)
 	var first struct{ Messages []struct{ ID string } }
 	decode(t, []byte(all[0]), &first)
 	fine := func(map[string]any, map[string]any) {}
@@ -284,15 +274,15 @@ func TestImportNoFile(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.jsonl")
 	wantRefused(t, invocation{args: []string{"import", missing}, env: env}, missing)
 	wantRefused(t, invocation{args: []string{"import", filepath.Dir(missing)}, env: env}, filepath.Dir(missing))
-	e := invocation{args: []string{"import", dbtest.Data(t), missing}, env: env}.run(t)
+	e := invocation{args: []string{"import", dbtest.ConversationsFile(t), missing}, env: env}.run(t)
 	if e.code == 0 || !strings.Contains(e.stderr, missing) || strings.Count(e.stderr, "threads, 2526 messages") != 1 {
 		t.Errorf("a good file and a missing one: exit status %d, %q", e.code, e.stderr)
 	}
 	if got := len(lines(t, invocation{args: []string{"export"}, env: env}.must(t))); got != 100 {
 		t.Errorf("%d threads of the good file, want 100", got)
 	}
-	for name, text := range map[string]string{"empty": "", "blank lines": "\n \n\r\n", "no newline at the end": strings.TrimSuffix(dataLines(t)[0], "\n"),
-		"CRLF": strings.TrimSuffix(dataLines(t)[0], "\n") + "\r\n"} {
+	for name, text := range map[string]string{"empty": "", "blank lines": "\n \n\r\n", "no newline at the end": strings.TrimSuffix(dbtest.Conversations(t)[0], "\n"),
+		"CRLF": strings.TrimSuffix(dbtest.Conversations(t)[0], "\n") + "\r\n"} {
 		if e := (invocation{args: []string{"import", writeFile(t, "x.jsonl", text)}, env: env}).run(t); e.code != 0 {
 			t.Errorf("%s: exit status %d: %s", name, e.code, e.stderr)
 		}
@@ -327,7 +317,7 @@ func TestImportWhileServing(t *testing.T) {
 				}
 			})
 		}
-		e := invocation{args: []string{"import", dbtest.Data(t)}, env: env}.run(t)
+		e := invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: env}.run(t)
 		exported := invocation{args: []string{"export"}, env: env}.run(t)
 		close(done)
 		group.Wait()

@@ -94,7 +94,7 @@ func TestFullDisk(t *testing.T) {
 			if got := s.status("/readyz"); got != 200 {
 				t.Errorf("/readyz while reads go on: %d, want 200", got)
 			}
-			imported := invocation{args: []string{"import", dbtest.Data(t)}, env: in.env, blocks: blocks}.run(t)
+			imported := invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: in.env, blocks: blocks}.run(t)
 			if imported.code == 0 || strings.Count(strings.TrimSpace(imported.stderr), "\n") != 0 {
 				t.Errorf("import on a full disk: exit status %d, want another than 0, and one line: %s", imported.code, imported.stderr)
 			}

@@ -217,7 +217,7 @@ func TestFutureSchema(t *testing.T) {
 		invocation{args: []string{"migrate"}, env: env}.must(t)
 		raw := dbtest.Raw(t, rawOptions(t, u))
 		dbtest.Exec(t, raw, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
-		for _, args := range [][]string{nil, {"migrate"}, {"export"}, {"import", dbtest.Data(t)}} {
+		for _, args := range [][]string{nil, {"migrate"}, {"export"}, {"import", dbtest.ConversationsFile(t)}} {
 			wantRefused(t, invocation{args: args, env: env}, "999")
 		}
 		var n int

@@ -37,7 +37,7 @@ func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		url := dbtest.URL(t, driver)
-		invocation{args: []string{"import", dbtest.Data(t)}, env: []string{"DATABASE_URL=" + url}}.must(t)
+		invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: []string{"DATABASE_URL=" + url}}.must(t)
 		s := serve(t, "DATABASE_URL="+url)
 		// What is half read has to be more than the network's buffers hold.
 		read := func(limit int) object {

@@ -1,42 +1,61 @@
 package dbtest
 
 import (
-	"bufio"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/interchange"
 )
 
-// Data returns the path of recorded conversations in Tyler's JSON: the file that
-// THREADSTORE_DATA names, the 100 of ../shared, or the five of the README's tour.
-func Data(t testing.TB) string {
+//go:embed testdata/conversations.jsonl.gz
+var compressed []byte
+
+// conversations is the text of the recorded conversations.
+var conversations = sync.OnceValues(func() (string, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(r)
+	return string(text), err
+})
+
+// Conversations returns 100 recorded conversations in Tyler's JSON, each a line
+// with its newline. testdata/README.md says where they come from.
+func Conversations(t testing.TB) []string {
 	t.Helper()
-	if path := os.Getenv("THREADSTORE_DATA"); path != "" {
-		return path
+	text, err := conversations()
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, file, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(file), "../..")
-	shared := filepath.Join(root, "../shared/data/airline-threads.jsonl")
-	if _, err := os.Stat(shared); err == nil {
-		return shared
+	return slices.Collect(strings.Lines(text))
+}
+
+// ConversationsFile returns the path of a file of the recorded conversations, which ends with the test.
+func ConversationsFile(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "conversations.jsonl")
+	if err := os.WriteFile(file, []byte(strings.Join(Conversations(t), "")), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return filepath.Join(root, "docs/tour.jsonl")
+	return file
 }
 
 // Import imports the recorded conversations.
 func Import(t testing.TB, store *db.DB) {
 	t.Helper()
-	f, err := os.Open(Data(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := interchange.Import(ctx, store.Threads(), f.Name(), f, func(int, int) {}); err != nil {
+	text := strings.NewReader(strings.Join(Conversations(t), ""))
+	if err := interchange.Import(ctx, store.Threads(), "conversations", text, func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,15 +63,10 @@ func Import(t testing.TB, store *db.DB) {
 // Lines returns the recorded conversations, decoded with exact numbers, by id.
 func Lines(t testing.TB) map[string]map[string]any {
 	t.Helper()
-	f, err := os.Open(Data(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	threads := map[string]map[string]any{}
-	d := json.NewDecoder(bufio.NewReader(f))
-	d.UseNumber()
-	for d.More() {
+	for _, line := range Conversations(t) {
+		d := json.NewDecoder(strings.NewReader(line))
+		d.UseNumber()
 		var th map[string]any
 		if err := d.Decode(&th); err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -48,11 +47,7 @@ func BenchmarkImport(b *testing.B) {
 // conversations returns n threads as lines, made from the recorded ones with ids of their own.
 func conversations(b *testing.B, n int) []byte {
 	b.Helper()
-	text, err := os.ReadFile(dbtest.Data(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	recorded := strings.Split(strings.TrimSpace(string(text)), "\n")
+	recorded := dbtest.Conversations(b)
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	for i := range n {
