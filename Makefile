@@ -17,8 +17,7 @@ page:
 # and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
 	.ci/with-node web/build.sh --required
-	.ci/with-postgres go test -race -shuffle=on -timeout 20m ./...
-	.ci/with-postgres go test -run TestPlans ./db
+	.ci/with-postgres .ci/go-tests
 	.ci/with-postgres .ci/with-node .ci/clients
 	.ci/with-node .ci/browser
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -40,6 +41,8 @@ type Hooks struct {
 	Now func() time.Time
 	// Connector wraps how connections are made, so that every statement can be seen.
 	Connector func(driver.Connector) driver.Connector
+	// MaxWait is how long to wait for a shared statement before taking a connection of one's own; 0 is maxWait.
+	MaxWait time.Duration
 }
 
 // Open returns the database of o without touching it; [DB.Migrate] makes it usable.
@@ -62,7 +65,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	l := lanes{statements: max((o.PoolSize+o.MaxOverflow)/4, 2), patience: companyPatience, elsewhere: true, spawn: db.running.Go}
+	l := lanes{statements: max((o.PoolSize+o.MaxOverflow)/4, 2), patience: cmp.Or(h.MaxWait, maxWait), elsewhere: true, spawn: db.running.Go}
 	if c.single {
 		l.statements, l.patience, l.elsewhere = 1, o.PoolTimeout, false
 	}
@@ -101,10 +104,10 @@ func Open(o Options, h Hooks) (*DB, error) {
 	return db, nil
 }
 
-// companyPatience is how long to wait for company before taking a connection of
+// maxWait is how long to wait for company before taking a connection of
 // one's own: several times what a statement takes, so that one which waits for a
 // lock keeps nobody else.
-const companyPatience = 20 * time.Millisecond
+const maxWait = 20 * time.Millisecond
 
 // closeWait is how long Close waits for what runs: another process may keep a SQLite file from being written.
 const closeWait = 5 * time.Second

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -281,8 +282,8 @@ func checkStore(t *testing.T, s *server, writers []*writer, floor map[string]tim
 			got[m.ID] = m
 			place[m.ID] = i
 		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("thread %s: got (+), want (-):\n%s", id, tail(d))
+		if !maps.Equal(want, got) {
+			t.Errorf("thread %s: got (+), want (-):\n%s", id, tail(cmp.Diff(want, got)))
 		}
 		for _, w := range writers { // a batch stays together
 			for _, a := range w.acked {
@@ -296,8 +297,8 @@ func checkStore(t *testing.T, s *server, writers []*writer, floor map[string]tim
 	}
 	for id, th := range stored {
 		if want, ok := exact[id]; ok {
-			if d := cmp.Diff(want.messages, th.inputs()); d != "" || th.Title != want.title {
-				t.Errorf("thread %s, title %q, want %q: got (+), want (-):\n%s", id, th.Title, want.title, tail(d))
+			if got := th.inputs(); !slices.Equal(want.messages, got) || th.Title != want.title {
+				t.Errorf("thread %s, title %q, want %q: got (+), want (-):\n%s", id, th.Title, want.title, tail(cmp.Diff(want.messages, got)))
 			}
 		} else if appended[id] == nil && len(th.Messages) > 0 {
 			t.Errorf("nobody saved thread %s", id)

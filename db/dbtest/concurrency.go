@@ -77,7 +77,7 @@ func testParallelAdd(t *testing.T, driver db.Driver) {
 // message cannot be stored harms no other.
 func testSharedAdd(t *testing.T, driver db.Driver) {
 	seen := &Statements{}
-	store := Open(t, driver, db.Hooks{Connector: seen.Connector})
+	store := Open(t, driver, db.Hooks{Connector: seen.Connector, MaxWait: time.Minute}) // shares on a busy machine, too
 	const threads, rounds = 48, 4
 	for i := range threads {
 		save(t, store, db.ThreadPatch{ID: ptr(number("t", i))})
@@ -167,7 +167,7 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 func testSharedRead(t *testing.T, driver db.Driver) {
 	seen := &Statements{}
 	o := Options(t, driver)
-	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector})
+	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector, MaxWait: time.Minute}) // shares on a busy machine, too
 	const threads = 40
 	sizes := []int{0, 1, 30, 199, 200, 201, 450} // about what is read in company, and beyond
 	for i := range threads {
