@@ -34,7 +34,7 @@ func wantRefused(t *testing.T, in invocation, words ...string) {
 	start := time.Now()
 	e := in.run(t)
 	shown := fmt.Sprintf("%q %q", in.env, in.args)
-	if d := time.Since(start); d > 15*time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("%s: the end took %s", shown, d)
 	}
 	lines := strings.Split(strings.TrimSuffix(e.stderr, "\n"), "\n")
@@ -503,7 +503,7 @@ func TestPostgresConnections(t *testing.T) {
 		})
 		start := time.Now()
 		s.wantCode(`{ threads { id } }`, nil, "SERVICE_UNAVAILABLE")
-		if d := time.Since(start); d < 2900*time.Millisecond || d > 10*time.Second {
+		if d := time.Since(start); d < 2900*time.Millisecond || d > 20*time.Second { // by default 30 s
 			t.Errorf("it took %s, want TYLER_DB_POOL_TIMEOUT, 3 s", d)
 		}
 		if err := tx.Rollback(); err != nil {
