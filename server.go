@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,11 +41,12 @@ func main() {
 
 // cli are the commands.
 type cli struct {
-	Serve   struct{}      `cmd:"" default:"1" help:"Serve the GraphQL API (the default)."`
-	Import  importCommand `cmd:"" help:"Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; importing twice changes nothing."`
-	Export  struct{}      `cmd:"" help:"Write all threads to standard output as what import reads, all of one moment."`
-	Migrate struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve, import and export do that by themselves.)"`
-	Version struct{}      `cmd:"" help:"Say which version this is."`
+	Serve       struct{}      `cmd:"" default:"1" help:"Serve the GraphQL API (the default)."`
+	Import      importCommand `cmd:"" help:"Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; importing twice changes nothing."`
+	Export      struct{}      `cmd:"" help:"Write all threads to standard output as what import reads, all of one moment."`
+	Migrate     struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve, import and export do that by themselves.)"`
+	Healthcheck struct{}      `cmd:"" help:"Ask the server at THREADSTORE_ADDR whether it is ready; if not, exit with 1."`
+	Version     struct{}      `cmd:"" help:"Say which version this is."`
 }
 
 type importCommand struct {
@@ -99,12 +101,15 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	slog.SetDefault(log) // and with it the standard logger, which libraries write to
 	if command == "version" {
-		fmt.Fprintln(stdout, version())
+		fmt.Fprintln(stdout, versionLine())
 		return nil
 	}
 	var s settings
 	if err := s.parse(env); err != nil {
 		return err
+	}
+	if command == "healthcheck" {
+		return healthcheck(ctx, s.Addr)
 	}
 	if o := s.database; command == "export" && o.Driver == db.SQLite && o.Path != db.Memory {
 		if _, err := os.Stat(o.Path); err != nil { // do not make an empty database and call it a backup
@@ -246,7 +251,7 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	if !web.Built() {
 		log.Info("this binary has no playground in it: the page at / needs the internet; make run builds one that does not (Node 20.19 or later)")
 	}
-	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", version())
+	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", versionLine())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -335,22 +340,52 @@ func importFile(ctx context.Context, store *db.DB, name string, stdin io.Reader,
 	return interchange.Import(ctx, store.Threads(), name, f, progress)
 }
 
-// version is the module's, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "threadstore (unknown version)"
+// healthcheckTimeout is longer than /readyz waits for the database, and shorter than the Dockerfile's HEALTHCHECK waits.
+const healthcheckTimeout = 8 * time.Second
+
+// healthcheck asks the server that listens on addr whether it is ready. One that listens on all addresses is asked at
+// this machine's own: so Dial takes an empty host, 0.0.0.0 and [::].
+func healthcheck(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value
+	client := http.Client{Transport: &http.Transport{DialContext: dial}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		err = errors.Unwrap(err) // it is a *url.Error, with the URL made up above
+		return fmt.Errorf("the server at THREADSTORE_ADDR %s does not answer: %w", addr, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server at THREADSTORE_ADDR %s is not ready: /readyz answers %s", addr, res.Status)
+	}
+	return nil
+}
+
+// version and commit are set in releases, by -ldflags "-X main.version=0.1.0 -X main.commit=…".
+var version, commit string
+
+// versionLine says what this is; of another build it says what Go has noted in it.
+func versionLine() string {
+	v, c := version, commit
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = strings.Trim(strings.TrimPrefix(info.Main.Version, "v"), "()") // it may be (devel)
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				c = s.Value
+			}
 		}
 	}
-	if v == "" {
-		v = "(devel)"
+	if c != "" {
+		c = "commit " + c[:min(len(c), 7)] + ", "
 	}
-	return "threadstore " + v + " " + info.GoVersion
+	return "threadstore " + cmp.Or(v, "devel") + " (" + c + runtime.Version() + ")"
 }
 
 // oneLine is the error as one line: what libraries join with newlines is joined with semicolons.

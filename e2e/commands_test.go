@@ -5,8 +5,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +30,7 @@ func TestHelpAndVersion(t *testing.T) {
 		words []string
 	}{
 		{[]string{"version"}, []string{"threadstore"}},
-		{[]string{"--help"}, []string{"serve", "import", "export", "migrate", "version", "DATABASE_URL", "TYLER_DB_POOL_SIZE", "TYLER_DB_MAX_OVERFLOW",
+		{[]string{"--help"}, []string{"serve", "import", "export", "migrate", "healthcheck", "version", "DATABASE_URL", "TYLER_DB_POOL_SIZE", "TYLER_DB_MAX_OVERFLOW",
 			"TYLER_DB_POOL_TIMEOUT", "TYLER_DB_POOL_RECYCLE", "TYLER_DB_ECHO", "TYLER_DB_TYPE", "_PATH", "THREADSTORE_ADDR", "THREADSTORE_CORS_ORIGINS",
 			"THREADSTORE_MAX_PAGE", "THREADSTORE_MAX_BODY", "THREADSTORE_MAX_COMPLEXITY"}},
 		{[]string{"-h"}, []string{"serve"}},
@@ -33,6 +38,7 @@ func TestHelpAndVersion(t *testing.T) {
 		{[]string{"import", "--help"}, []string{"import", "JSON Lines", "<file>", "--sample"}},
 		{[]string{"export", "--help"}, []string{"export"}},
 		{[]string{"migrate", "--help"}, []string{"migrate"}},
+		{[]string{"healthcheck", "--help"}, []string{"healthcheck", "THREADSTORE_ADDR"}},
 		{[]string{"version", "--help"}, []string{"version"}},
 	} {
 		// None of them reads a setting, so a bad one is no hindrance.
@@ -51,9 +57,46 @@ func TestHelpAndVersion(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"nonsense"}, {"--nonsense"}, {"serve", "--nonsense"}, {"serve", "more"}, {"import"}, {"import", "--nonsense"},
-		{"export", "more"}, {"migrate", "more"}, {"version", "more"}} {
+		{"export", "more"}, {"migrate", "more"}, {"healthcheck", "more"}, {"version", "more"}} {
 		wantRefused(t, invocation{args: args, env: []string{"DATABASE_URL=:memory:"}})
 	}
+}
+
+// TestVersion asks the program, and one that is built as a release is.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	line := regexp.MustCompile(`^threadstore \S+ \((commit [0-9a-f]{7}, )?go1\.\S+\)\n$`)
+	if out := (invocation{args: []string{"version"}}).must(t); !line.MatchString(out) {
+		t.Errorf("version says %q", out)
+	}
+	release := filepath.Join(t.TempDir(), "threadstore")
+	flags := "-X main.version=1.2.3 -X main.commit=0123456789abcdef"
+	if out, err := exec.Command("go", "build", "-ldflags", flags, "-o", release, "..").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	out, err := exec.Command(release, "version").Output()
+	if want := "threadstore 1.2.3 (commit 0123456, " + runtime.Version() + ")\n"; err != nil || string(out) != want {
+		t.Errorf("a release says %q, %v; want %q", out, err, want)
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	t.Parallel()
+	of := func(addr string) invocation {
+		return invocation{args: []string{"healthcheck"}, env: []string{"THREADSTORE_ADDR=" + addr}}
+	}
+	for _, all := range []string{"", "0.0.0.0", "[::]"} { // the server listens on all addresses
+		s := serve(t, "DATABASE_URL=:memory:", "THREADSTORE_ADDR="+all+":0")
+		addr := all + s.url[strings.LastIndex(s.url, ":"):]
+		if e := of(addr).run(t); e != (ended{}) {
+			t.Errorf("healthcheck of a server on %s: exit status %d, %q, %q", addr, e.code, e.stdout, e.stderr)
+		}
+		s.stop()
+		wantRefused(t, of(addr), "THREADSTORE_ADDR "+addr+" does not answer", "refused")
+	}
+	ill := httptest.NewServer(http.NotFoundHandler())
+	defer ill.Close()
+	wantRefused(t, of(ill.Listener.Addr().String()), "/readyz answers 404")
 }
 
 func TestMigrate(t *testing.T) {

@@ -22,12 +22,19 @@ import (
 	"github.com/threadstore/threadstore/db/dbtest"
 )
 
-// program is the path of the built program.
+// program is the path of the program under test: the one that THREADSTORE_BIN names, else one built here.
 var program string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if program = os.Getenv("THREADSTORE_BIN"); program != "" {
+		if _, err := exec.LookPath(program); err != nil || !filepath.IsAbs(program) {
+			fmt.Fprintf(os.Stderr, "THREADSTORE_BIN must be the absolute path of a program, not %q\n", program)
+			return 1
+		}
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "threadstore-e2e-*")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
