@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build page test check generate tidy plans speed speed-update
+.PHONY: run build page test check generate tidy plans speed speed-update notices
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: page
@@ -17,6 +17,7 @@ page:
 # and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).
 test: check
 	.ci/with-node web/build.sh --required
+	.ci/with-node .ci/notices --check
 	.ci/with-postgres .ci/go-tests
 	.ci/with-postgres .ci/with-node .ci/clients
 	.ci/with-node .ci/browser
@@ -41,3 +42,7 @@ speed:
 	go test -count=1 -run TestSpeed ./graph -speed -v
 speed-update:
 	go test -count=1 -run TestSpeed ./graph -update-speed -v
+
+# Writes THIRD_PARTY_NOTICES.md anew.
+notices:
+	.ci/with-node .ci/notices
