@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build page test check generate tidy plans speed speed-update notices
+.PHONY: run build page test check generate tidy plans speed speed-update snapshot release notices lint-ship
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: page
@@ -43,6 +43,18 @@ speed:
 speed-update:
 	go test -count=1 -run TestSpeed ./graph -update-speed -v
 
+# What is shipped. snapshot makes all archives of a release in dist/; release publishes them, with NOTES as the release's text.
+GORELEASER = go run github.com/goreleaser/goreleaser/v2@v2.16.0
+snapshot: # GoReleaser takes no commit from a checkout that has no remote, so it is told of ours
+	GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/threadstore/threadstore \
+		$(GORELEASER) release --snapshot --clean
+release:
+	$(GORELEASER) release --clean --release-notes $(NOTES)
+
 # Writes THIRD_PARTY_NOTICES.md anew.
 notices:
 	.ci/with-node .ci/notices
+
+# Lints the workflows, the Dockerfile, compose.yaml and .goreleaser.yaml.
+lint-ship:
+	GORELEASER='$(GORELEASER)' .ci/lint-ship
