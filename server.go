@@ -228,7 +228,7 @@ func tuneGC() {
 func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
-		return fmt.Errorf("listen on THREADSTORE_ADDR: %w", err)
+		return listenError(s.Addr, err)
 	}
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		tuneGC()
@@ -249,7 +249,8 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	if !web.Built() {
-		log.Info("this binary has no playground in it: the page at / needs the internet; make run builds one that does not (Node 20.19 or later)")
+		log.Info("this binary has no playground in it: the page at / needs the internet; " +
+			"make run in a clone builds one that does not (Node 20.19 or later)")
 	}
 	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", versionLine())
 	served := make(chan error, 1)
@@ -266,6 +267,29 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		return errors.Join(fmt.Errorf("requests were still in flight after %s", drainTimeout), server.Close())
 	}
 	return nil
+}
+
+// listenError says what to do about an address that cannot be listened on. Windows has
+// numbers of its own for these errors.
+func listenError(addr string, err error) error {
+	is := func(unix, windows syscall.Errno) bool { return errors.Is(err, unix) || errors.Is(err, windows) }
+	host, port, _ := net.SplitHostPort(addr) // settings.parse has seen it
+	why, set := "", ""
+	switch {
+	case is(syscall.EADDRINUSE, 10048):
+		other := "8081"
+		if port == other {
+			other = "8082"
+		}
+		why, set = "another program listens there, perhaps another threadstore: stop it, or", net.JoinHostPort(host, other)
+	case is(syscall.EACCES, 10013):
+		why, set = "ports below 1024 are often reserved:", net.JoinHostPort(host, "8080")
+	case is(syscall.EADDRNOTAVAIL, 10049):
+		why, set = "the host must be an address of this machine, or empty for all:", net.JoinHostPort("127.0.0.1", port)
+	default:
+		return fmt.Errorf("cannot listen on THREADSTORE_ADDR: %w", err)
+	}
+	return fmt.Errorf("cannot listen on THREADSTORE_ADDR: %w; %s set THREADSTORE_ADDR=%s", err, why, set)
 }
 
 // importAll imports what the command names, showing progress if stderr is a terminal.

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +64,22 @@ func TestDefaults(t *testing.T) {
 		Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second, PoolRecycle: 300 * time.Second}}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(settings{})); d != "" {
 		t.Errorf("got (+), want (-):\n%s", d)
+	}
+}
+
+// TestListenError has what a test cannot bring about everywhere: a port that root may
+// have, and the numbers of Windows.
+func TestListenError(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EADDRINUSE: "THREADSTORE_ADDR=[::1]:8081", 10048: "THREADSTORE_ADDR=[::1]:8081",
+		syscall.EACCES: "THREADSTORE_ADDR=[::1]:8080", 10013: "THREADSTORE_ADDR=[::1]:8080",
+		syscall.EADDRNOTAVAIL: "THREADSTORE_ADDR=127.0.0.1:80", 10049: "THREADSTORE_ADDR=127.0.0.1:80",
+		syscall.EMFILE: "THREADSTORE_ADDR: listen tcp: bind: " + syscall.EMFILE.Error(),
+	} {
+		err := listenError("[::1]:80", &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)})
+		if !errors.Is(err, errno) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%d: %q does not end in %q", errno, err, want)
+		}
 	}
 }
 

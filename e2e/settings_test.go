@@ -240,12 +240,22 @@ func rawOptions(t testing.TB, u string) db.Options {
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	first := serve(t, "DATABASE_URL=:memory:")
-	wantRefused(t, invocation{env: []string{"DATABASE_URL=:memory:", "THREADSTORE_ADDR=" + strings.TrimPrefix(first.url, "http://")}}, "THREADSTORE_ADDR")
+	at := func(addr string) invocation {
+		return invocation{env: []string{"DATABASE_URL=:memory:", "THREADSTORE_ADDR=" + addr}}
+	}
+	wantRefused(t, at(strings.TrimPrefix(first.url, "http://")),
+		"address already in use", "another threadstore", "THREADSTORE_ADDR=127.0.0.1:8081")
 	// An empty variable counts as unset, so this one is refused for the default address.
 	if l, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil {
 		defer l.Close()
 	} // else somebody else has it, which does as well
-	wantRefused(t, invocation{env: []string{"DATABASE_URL=:memory:", "THREADSTORE_ADDR="}}, "THREADSTORE_ADDR", "127.0.0.1:8080")
+	wantRefused(t, at(""), "127.0.0.1:8080", "THREADSTORE_ADDR=127.0.0.1:8081")
+	if l, err := net.Listen("tcp", "127.0.0.1:8081"); err == nil {
+		defer l.Close()
+	}
+	wantRefused(t, at("127.0.0.1:8081"), "THREADSTORE_ADDR=127.0.0.1:8082")
+	// An address of the documentation (RFC 5737), which no machine has.
+	wantRefused(t, at("192.0.2.1:9000"), "an address of this machine", "THREADSTORE_ADDR=127.0.0.1:9000")
 }
 
 func TestSQLiteURLs(t *testing.T) {
