@@ -63,13 +63,21 @@ export const openTab = (page, name) => tabs(page).getByText(name, { exact: true 
 
 /** Presses the button, and returns the answer that the page got and showed. */
 export async function run(page) {
-  const answered = page.waitForResponse((response) => response.url() === `${base}graphql` && !response.request().postData().includes('FirstRun'));
+  const answered = page.waitForResponse((response) => response.url() === `${base}graphql` && !/query (FirstRun|Examples)/.test(response.request().postData()));
   await page.locator('.graphiql-execute-button').click();
   const response = await answered;
   const text = await response.text();
   const shown = text.includes('"errors"') ? '"errors"' : '"data"';
   await editor(page, 'response').getByText(shown).first().waitFor();
   return { text, sent: response.request().postData(), ...JSON.parse(text) };
+}
+
+/** Asks the API beside the page. */
+export async function ask(query, variables) {
+  const response = await fetch(`${base}graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) });
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, JSON.stringify(errors));
+  return data;
 }
 
 /** Replaces what is in an editor. */

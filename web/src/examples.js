@@ -1,4 +1,4 @@
-import { query } from './fetcher.js';
+import { parseExact, query } from './fetcher.js';
 
 /** Some of what is in the store, for the examples to ask about. Until something is, this is of the sample data. */
 const sample = {
@@ -30,7 +30,10 @@ async function survey() {
   };
 }
 
-/** The examples, with a comment of one line for each sentence, since the editor wraps: a name, what it is good for, the document, and its variables from what survey found. */
+/**
+ * The examples, with a comment of one line for each sentence, since the editor wraps: a name, what it is good for, the
+ * document, its variables from what survey found, and a query whether what these name is in the store.
+ */
 export const examples = [
   {
     name: 'RecentThreads',
@@ -93,6 +96,7 @@ query OneThread($id: ID!) {
 }
 `,
     variables: ({ threadId }) => ({ id: threadId }),
+    named: 'query ExamplesNamed($id: ID!) { found: thread(id: $id) { id } }',
   },
   {
     name: 'FindByAttributes',
@@ -112,6 +116,7 @@ query FindByAttributes($attributes: JSONObject!) {
 }
 `,
     variables: ({ attributes }) => ({ attributes }),
+    named: `query ExamplesNamed($attributes: JSONObject!) { found: findThreadsByAttributes(attributes: $attributes, limit: 1) { id } }`,
   },
   {
     name: 'FindBySource',
@@ -127,6 +132,9 @@ query FindBySource($name: String!, $properties: JSONObject) {
 }
 `,
     variables: ({ source }) => source,
+    named: `query ExamplesNamed($name: String!, $properties: JSONObject) {
+      found: findThreadsBySource(name: $name, properties: $properties, limit: 1) { id }
+    }`,
   },
   {
     name: 'AppendMessage',
@@ -199,8 +207,48 @@ mutation SaveThread($thread: ThreadInput!, $read: DateTime) {
   },
 ];
 
+// The texts of variables that the examples were given in this browser, newest first. Variables that are not among them are the user's.
+const remembered = 'threadstore:given';
+const given = () => JSON.parse(localStorage.getItem(remembered) ?? '[]');
+
+/** The text of an example's variables, from what survey found. */
+function give(example, found) {
+  const text = JSON.stringify(example.variables(found), null, 2);
+  localStorage.setItem(remembered, JSON.stringify([...new Set([text, ...given()])].slice(0, 100)));
+  return text;
+}
+
 /** The examples as tabs of GraphiQL, in the order of the list. */
 export async function exampleTabs() {
   const found = await survey();
-  return examples.map(({ document, variables }) => ({ query: document, variables: JSON.stringify(variables(found), null, 2) }));
+  return examples.map((example) => ({ query: example.document, variables: give(example, found) }));
+}
+
+async function isGone({ named }, variables) {
+  try {
+    const { found } = await query(named, parseExact(variables));
+    return found === null || found.length === 0;
+  } catch {
+    return false; // whatever is wrong, running the example will tell
+  }
+}
+
+/**
+ * Looks which of the tabs hold an example that nobody has edited and that names what is not in the store, and returns a
+ * function from a tab to its variables: chosen anew for one of these, else what they are.
+ */
+export async function renewal(tabs) {
+  const found = await survey();
+  const known = given();
+  const anew = new Map();
+  const key = (tab) => JSON.stringify([tab.query, tab.variables]);
+  await Promise.all(
+    tabs.map(async (tab) => {
+      const example = examples.find(({ document, named }) => named && document === tab.query);
+      if (!example || !known.includes(tab.variables)) return;
+      const text = give(example, found);
+      if (text !== tab.variables && (await isGone(example, tab.variables))) anew.set(key(tab), text);
+    }),
+  );
+  return (tab) => anew.get(key(tab)) ?? tab.variables;
 }

@@ -62,9 +62,9 @@ function operationName(query, name) {
   }
 }
 
-/** GraphiQL's fetcher. variablesText returns the text of the variables' editor. */
-export const fetcher = (variablesText) => (params, options) => {
-  const text = variablesText();
+/** GraphiQL's fetcher. variablesText resolves to the text of the variables' editor. */
+export const fetcher = (variablesText) => async (params, options) => {
+  const text = await variablesText();
   return ask(
     {
       ...params,
@@ -76,8 +76,8 @@ export const fetcher = (variablesText) => (params, options) => {
 };
 
 /** Asks the API for the page itself. Throws for any error. */
-export async function query(document) {
-  const { data, errors } = await ask({ query: document });
+export async function query(document, variables) {
+  const { data, errors } = await ask({ query: document, variables });
   if (errors) throw new Error(errors[0].message);
   return data;
 }

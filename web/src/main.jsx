@@ -5,29 +5,58 @@ import { DOC_EXPLORER_PLUGIN } from '@graphiql/plugin-doc-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { useGraphiQL } from '@graphiql/react';
 import { GraphiQL } from 'graphiql';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { createRoot } from 'react-dom/client';
-import { exampleTabs } from './examples.js';
+import { exampleTabs, renewal } from './examples.js';
 import { fetcher } from './fetcher.js';
 import { EXAMPLES_PLUGIN, FirstRun } from './panels.jsx';
-import { storage } from './storage.js';
+import { renewStored, storage } from './storage.js';
 
 let variableEditor;
+let renewing; // the choice of variables that is under way
 
-/** Gets hold of the editors. */
+/** Gets hold of the editors, and chooses the examples' variables anew where the store has changed while the user was away. */
 function Editors() {
-  variableEditor = useGraphiQL((state) => state.variableEditor);
-  const queryEditor = useGraphiQL((state) => state.queryEditor);
-  useEffect(() => queryEditor?.updateOptions({ wordWrap: 'on' }), [queryEditor]);
+  const state = useGraphiQL(({ tabs, activeTabIndex, queryEditor, variableEditor, actions }) => ({ tabs, activeTabIndex, queryEditor, variableEditor, actions }));
+  variableEditor = state.variableEditor;
+  const latest = useRef(state);
+  latest.current = state;
+  useEffect(() => state.queryEditor?.updateOptions({ wordWrap: 'on' }), [state.queryEditor]);
+  useEffect(() => {
+    const look = () => (renewing = renewOpen(() => latest.current));
+    window.addEventListener('focus', look);
+    return () => window.removeEventListener('focus', look);
+  }, []);
   return null;
 }
 
-const ask = fetcher(() => variableEditor?.getValue());
+/** Gives the open tabs the variables that renewal chooses for them. */
+async function renewOpen(state) {
+  if (!state().queryEditor || !state().variableEditor) return;
+  // What the editors hold reaches the active tab only a moment after it was typed.
+  const shown = () => ({ query: state().queryEditor.getValue(), variables: state().variableEditor.getValue() });
+  const renewed = await renewal([...state().tabs, shown()]);
+  const { tabs, activeTabIndex, actions } = state();
+  const others = tabs.filter((tab, index) => index !== activeTabIndex && renewed(tab) !== tab.variables);
+  // GraphiQL has an action for the active tab only. It reads the others when they are opened, and stores them here.
+  for (const tab of others) Object.assign(tab, { variables: renewed(tab), response: null });
+  if (others.length > 0) actions.storeTabs({ tabs, activeTabIndex });
+  const text = renewed(shown());
+  if (text !== shown().variables) state().variableEditor.setValue(text);
+}
+
+const ask = fetcher(async () => {
+  await renewing; // a click into the page may be on the button that runs
+  return variableEditor?.getValue();
+});
 const plugins = [HISTORY_PLUGIN, EXAMPLES_PLUGIN];
 const wide = window.matchMedia('(min-width: 1200px)').matches;
 
-exampleTabs().then((tabs) => {
-  if (!localStorage.getItem('graphiql:tabState')) {
+async function start() {
+  const tabs = await exampleTabs();
+  if (localStorage.getItem('graphiql:tabState')) {
+    await renewStored(renewal).catch(() => {}); // stored by something else: GraphiQL begins with the default tabs
+  } else {
     // The first tab's, which GraphiQL shows only from here. Both, or it takes them for those of one tab more.
     localStorage.setItem('graphiql:query', tabs[0].query);
     localStorage.setItem('graphiql:variables', tabs[0].variables);
@@ -49,4 +78,6 @@ exampleTabs().then((tabs) => {
       <Editors />
     </GraphiQL>,
   );
-});
+}
+
+start();

@@ -11,3 +11,13 @@ export const storage = {
   },
   setItem: (name, value) => localStorage.setItem(name, /:(queries|favorites)$/.test(name) ? withoutHeaders(value) : value),
 };
+
+/** Gives the stored tabs the variables that renewal chooses for them. */
+export async function renewStored(renewal) {
+  const { tabs, ...state } = JSON.parse(localStorage.getItem('graphiql:tabState'));
+  // The editors' texts are stored apart from the tabs. GraphiQL takes them for those of one tab more unless they equal the active tab's.
+  const shown = { query: localStorage.getItem('graphiql:query'), variables: localStorage.getItem('graphiql:variables') };
+  const renewed = await renewal([...tabs, shown]);
+  localStorage.setItem('graphiql:tabState', JSON.stringify({ ...state, tabs: tabs.map((tab) => ({ ...tab, variables: renewed(tab) })) }));
+  if (shown.variables !== null) localStorage.setItem('graphiql:variables', renewed(shown));
+}
