@@ -1,17 +1,28 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build page test check generate tidy plans speed speed-update snapshot release notices lint-ship
+.PHONY: run build ready page engine test check generate tidy plans speed speed-update snapshot release notices lint-ship
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
-run: page
+run: ready
 	go run .
 
 # Makes the binary threadstore, with the playground if Node can build it.
-build: page
+build: ready
 	go build
+
+# Without caches both take long: at the same time.
+ready:
+	@$(MAKE) --no-print-directory -j2 page engine
 
 # Builds the playground into web/dist/app, to be embedded.
 page:
-	web/build.sh
+	@web/build.sh
+
+# Compiles what does not embed the playground, and says every ten seconds that it is still at it.
+engine:
+	@go build ./db/interchange ./graph & build=$$!; start=$$(date +%s); next=3; \
+	while kill -0 $$build 2>/dev/null; do sleep 0.2; s=$$(($$(date +%s) - start)); \
+	[ $$s -lt $$next ] || { echo "compiling, $$s s so far: the SQLite engine takes a minute or two, once" >&2; next=$$((s + 10)); }; \
+	done; wait $$build
 
 # Everything: what check looks at, all tests with the race detector beside a PostgreSQL of their own, the client tests
 # and the browser tests. Installs PostgreSQL, pgbouncer, Node and Chromium where they are missing (from Debian's packages and npm).

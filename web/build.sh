@@ -13,8 +13,10 @@ if ! command -v npm >/dev/null || ! node node-fits.cjs; then
   [ "${1:-}" != --required ]
   exit
 fi
-echo "building the playground into web/dist" >&2
+echo "building the playground: installing its npm packages, which takes some 20 s without npm's cache" >&2
 npm ci --no-audit --no-fund --loglevel error
-npm run build --silent -- --outDir dist/next --emptyOutDir
+echo "building the playground: bundling into web/dist, some 10 s" >&2
+npm run build --silent -- --outDir dist/next --emptyOutDir --logLevel warn
 rm -rf dist/app # whole or not at all
 mv dist/next dist/app
+echo "the playground is built" >&2
