@@ -12,10 +12,11 @@ import (
 	"github.com/99designs/gqlgen/graphql/playground"
 )
 
-// notice tells how to get the page that belongs here.
+// notice tells how to get the page that belongs here, and the data that it would offer.
 const notice = `<p style="margin:0;padding:6px 12px;font:14px/20px sans-serif;background:#fff3cd;color:#3d3000">` +
 	`This page loads GraphiQL from cdn.jsdelivr.net. For the whole playground, with examples and without the internet, ` +
-	`start the server by <code>make run</code>, with Node 20.19 or later.</p>`
+	`start the server by <code>make run</code> in a clone, with Node 20.19 or later. Sample data for an empty store: ` +
+	`<code>go run . import --sample</code> in the clone, or <code>threadstore import --sample</code>.</p>`
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 

@@ -1,5 +1,5 @@
 // Package web is the page at /: GraphiQL with this API's examples. Vite builds it
-// from src into dist/app (make web), which is embedded. A binary that was built
+// from src into dist/app (make page), which is embedded. A binary that was built
 // without Node has no page in it, and serves gqlgen's, which a CDN completes.
 package web
 

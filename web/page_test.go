@@ -91,7 +91,7 @@ func TestFallback(t *testing.T) {
 	if err != nil || r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v %v", r.StatusCode, r.Header, err)
 	}
-	for _, want := range []string{"cdn.jsdelivr.net/npm/graphiql@", "GraphiQL.createFetcher", "/graphql", "<body>" + notice, "make run", "shouldPersistHeaders: false", "calc(100vh"} {
+	for _, want := range []string{"cdn.jsdelivr.net/npm/graphiql@", "GraphiQL.createFetcher", "/graphql", "<body>" + notice, "make run", "go run . import --sample", "shouldPersistHeaders: false", "calc(100vh"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %q: has gqlgen's page changed?", want)
 		}

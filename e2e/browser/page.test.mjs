@@ -7,6 +7,7 @@ import { editor, openTab, picture, run, tabs, visit, write } from './support.mjs
 test('an empty store says so, and one button fills it', () =>
   visit({}, async (page) => {
     await page.getByText('This store is empty.').waitFor();
+    assert.match(await page.locator('.first-run').innerText(), /go run \. import FILE in a clone, threadstore import FILE with an installed program/);
     await picture(page, 'empty-1440-light');
     await page.getByRole('button', { name: 'Load sample data' }).click();
     await page.getByText('8 conversations with 61 messages are in the store now.').waitFor();

@@ -103,7 +103,11 @@ export function FirstRun() {
             {state.step === 'failed'
               ? `The sample data could not be loaded: ${state.message}`
               : 'Load a few made-up conversations of a bicycle shop to look around, or import your own: '}
-            {state.step !== 'failed' && <code>threadstore import FILE</code>}
+            {state.step !== 'failed' && (
+              <>
+                <code>go run . import FILE</code> in a clone, <code>threadstore import FILE</code> with an installed program
+              </>
+            )}
           </span>
           <button type="button" onClick={load} disabled={state.step === 'loading'}>
             {state.step === 'loading' ? 'Loading…' : state.step === 'failed' ? 'Try again' : 'Load sample data'}
