@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build ready page engine test check generate tidy plans speed speed-update snapshot release notices lint-ship
+.PHONY: run build ready page engine test check generate tidy plans speed snapshot release notices lint-ship
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: ready
@@ -48,11 +48,9 @@ tidy:
 plans:
 	.ci/with-postgres go test ./db -run TestPlans -update
 
-# Fails when a hot piece has become slower by more than a quarter beside a fixed loop; the second sets what it is measured against.
+# Fails when a hot piece has become slower than in another commit (the last tag v*, else HEAD~1; or make speed BASE=COMMIT).
 speed:
-	go test -count=1 -run TestSpeed ./graph -speed -v
-speed-update:
-	go test -count=1 -run TestSpeed ./graph -update-speed -v
+	.ci/with-postgres go run ./e2e/speed -base '$(BASE)'
 
 # What is shipped. snapshot makes all archives of a release in dist/; release publishes them, with NOTES as the release's text.
 GORELEASER = go run github.com/goreleaser/goreleaser/v2@v2.16.0
