@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	_ "github.com/lib/pq" // the driver that newCluster makes a user with
 )
 
 // cluster is a PostgreSQL server of a test's own, which may crash it or ask for passwords.
@@ -61,8 +64,14 @@ func newCluster(t testing.TB) *cluster {
 		_ = c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "stop").Run() // it may not be running
 	})
 	c.ctl("start")
-	c.run("psql", "-h", "127.0.0.1", "-p", strconv.Itoa(c.port), "-U", "postgres", "-q",
-		"-c", "CREATE USER locked SUPERUSER PASSWORD '"+clusterPassword+"'")
+	conn, err := sql.Open("postgres", c.url("postgres", "postgres")+"?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Exec("CREATE USER locked SUPERUSER PASSWORD '" + clusterPassword + "'"); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
