@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: run build ready page engine test check generate tidy plans speed snapshot release notices lint-ship
+.PHONY: run build ready page engine test test-postgres check generate tidy plans speed snapshot release notices lint-ship
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: ready
@@ -32,6 +32,11 @@ test: check
 	.ci/with-postgres .ci/go-tests
 	.ci/with-postgres .ci/with-node .ci/clients
 	.ci/with-node .ci/browser
+
+# The tests that ask PostgreSQL on another version: make test-postgres VERSION=17. From Debian's packages, or else from npm.
+VERSION = 18
+test-postgres:
+	POSTGRES_VERSION=$(VERSION) .ci/with-postgres go test -count=1 -shuffle=on -timeout 20m ./db ./db/interchange ./graph ./e2e
 
 # Formatting, vet, staticcheck, and that go.mod and the generated code are current.
 check:
