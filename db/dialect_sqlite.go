@@ -108,6 +108,7 @@ type sqliteConnector string
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	return c.Driver().Open(string(c))
 }
+
 func (sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }
 
 // insertValues inserts rows by VALUES. When it fails it leaves the rows before the

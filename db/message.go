@@ -5,28 +5,6 @@ import (
 	"time"
 )
 
-// Role says who a message is from. The value is what the column holds.
-type Role string
-
-const (
-	RoleSystem    Role = "system"
-	RoleUser      Role = "user"
-	RoleAssistant Role = "assistant"
-	RoleTool      Role = "tool"
-)
-
-// roles are all roles, in the order of the counters of the threads table.
-var roles = [...]Role{RoleSystem, RoleUser, RoleAssistant, RoleTool}
-
-func (r Role) valid() bool {
-	for _, known := range roles {
-		if r == known {
-			return true
-		}
-	}
-	return false
-}
-
 // Message is one message of a thread. Its documents (parts, tool calls,
 // attachments, metrics) are kept as the JSON text of their column and decoded
 // by the methods, so that keys this program does not know survive, and reading
@@ -117,12 +95,6 @@ func (m *Message) apply(p MessagePatch, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-func set[T any](field *T, given Opt[T]) {
-	if given.Set {
-		*field = given.Value
-	}
 }
 
 // validate checks what holds for the message whatever is stored.

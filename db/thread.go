@@ -23,31 +23,6 @@ type Thread struct {
 	UpdatedAt  time.Time // strictly increases with every change of the thread or its messages
 }
 
-// Opt is an input field that may be omitted. Set with the zero Value of a
-// pointer or JSON is explicit null.
-type Opt[T any] struct {
-	Value T
-	Set   bool
-}
-
-// Some returns a field that was given.
-func Some[T any](v T) Opt[T] { return Opt[T]{Value: v, Set: true} }
-
-// ThreadPatch is what saveThread was given: omitted fields keep their stored
-// value on update and take their default on create.
-type ThreadPatch struct {
-	ID         *string // nil: the server makes one
-	Title      Opt[*string]
-	Attributes Opt[JSON]
-	Source     Opt[JSON]
-	CreatedAt  *time.Time // counts on create only; nil: now
-	// Messages, when not nil, is the exact new list.
-	Messages *[]MessagePatch
-	// IfUnmodifiedSince, when not nil, makes the save fail with Conflict unless
-	// the thread exists and was not updated after that time.
-	IfUnmodifiedSince *time.Time
-}
-
 // apply puts the given fields of p into t.
 func (t *Thread) apply(p ThreadPatch) {
 	if p.Title.Set {
@@ -64,6 +39,21 @@ func (t *Thread) apply(p ThreadPatch) {
 	}
 }
 
+// ThreadPatch is what saveThread was given: omitted fields keep their stored
+// value on update and take their default on create.
+type ThreadPatch struct {
+	ID         *string // nil: the server makes one
+	Title      Opt[*string]
+	Attributes Opt[JSON]
+	Source     Opt[JSON]
+	CreatedAt  *time.Time // counts on create only; nil: now
+	// Messages, when not nil, is the exact new list.
+	Messages *[]MessagePatch
+	// IfUnmodifiedSince, when not nil, makes the save fail with Conflict unless
+	// the thread exists and was not updated after that time.
+	IfUnmodifiedSince *time.Time
+}
+
 // validate checks what holds for a thread's own fields whatever is stored.
 func (p ThreadPatch) validate() error {
 	if p.ID != nil {
@@ -73,6 +63,38 @@ func (p ThreadPatch) validate() error {
 	}
 	if err := checkText(p.Title.Value); err != nil {
 		return At(err, "title")
+	}
+	return nil
+}
+
+// check checks what holds for a save, or for what is restored as of a time, whatever is stored.
+func (p ThreadPatch) check(restored *time.Time) error {
+	if restored != nil && restored.Year() >= lastRestored {
+		return Invalidf([]any{"updatedAt"}, "must be before the year %d", lastRestored)
+	}
+	if err := p.validate(); err != nil {
+		return err
+	}
+	if p.Messages != nil {
+		return At(validateList(*p.Messages), "messages")
+	}
+	return nil
+}
+
+// validateList checks what holds for a list of messages whatever is stored.
+func validateList(list []MessagePatch) error {
+	seen := map[string]bool{}
+	for i, p := range list {
+		if err := p.validate(); err != nil {
+			return At(err, i)
+		}
+		if p.ID == nil {
+			continue
+		}
+		if seen[*p.ID] {
+			return Invalidf([]any{i, "id"}, "must not stand in the list twice")
+		}
+		seen[*p.ID] = true
 	}
 	return nil
 }

@@ -2,12 +2,13 @@ package db
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
+
+// sqliteTime is how times are stored in SQLite: text that sorts as the times do.
+const sqliteTime = "2006-01-02 15:04:05.000000"
 
 // rfc3339 is the grammar of RFC 3339 section 5.6; time.Parse alone takes more (a comma before the digits, an hour of one digit).
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
@@ -76,61 +77,6 @@ func after(old, now time.Time) time.Time {
 		return next
 	}
 	return now
-}
-
-// columnTime reads a time as the drivers give it: time.Time from timestamptz,
-// text from SQLite. What is no time is an error of the row (err), not of the
-// query, so that it can be told with the row's id.
-type columnTime struct {
-	time.Time
-	err error
-}
-
-// columnInt reads an integer; what is none is an error of the row, as for columnTime.
-type columnInt struct {
-	int
-	err error
-}
-
-func (c *columnInt) Scan(src any) error {
-	*c = columnInt{}
-	if v, ok := src.(int64); ok {
-		c.int = int(v)
-	} else {
-		c.err = fmt.Errorf("no integer: %T", src)
-	}
-	return nil
-}
-
-// sqliteTime is how times are stored in SQLite: text that sorts as the times do.
-const sqliteTime = "2006-01-02 15:04:05.000000"
-
-// checkUTF8 reports whether stored text can be part of an answer; SQLite keeps any bytes as text.
-func checkUTF8(texts ...*string) error {
-	for _, t := range texts {
-		if t != nil && !utf8.ValidString(*t) {
-			return errors.New("not UTF-8")
-		}
-	}
-	return nil
-}
-
-func (c *columnTime) Scan(src any) error {
-	*c = columnTime{}
-	switch v := src.(type) {
-	case time.Time:
-		if c.Time = Microseconds(v); c.Year() < 1 || c.Year() > 9999 {
-			c.err = errors.New("a year outside 1 to 9999")
-		}
-	case string:
-		var ok bool
-		if c.Time, ok = parseStored(v); !ok {
-			c.Time, c.err = ParseTime(v)
-		}
-	default:
-		c.err = fmt.Errorf("no time: %T", src)
-	}
-	return nil
 }
 
 // parseStored reads a time as this program writes it to SQLite (sqliteTime) and

@@ -2,10 +2,29 @@ package db
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 )
+
+// Restore makes the thread what p says and nothing else: fields that p omits
+// take their defaults even if the thread exists, and createdAt and updatedAt
+// are the given ones. It is how a thread is imported. p.ID must be given.
+func (r *Threads) Restore(ctx context.Context, p ThreadPatch, updatedAt time.Time) (*Thread, error) {
+	return r.save(ctx, p, &updatedAt)
+}
+
+// lastRestored is the year from which on no updatedAt is restored: later changes of the thread have to come after it.
+const lastRestored = 9999
+
+// restoredThread returns a thread that is what p says and nothing else.
+func restoredThread(id string, p ThreadPatch, updatedAt, now time.Time) Thread {
+	title := DefaultTitle
+	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: updatedAt}
+	if p.CreatedAt != nil {
+		t.CreatedAt = *p.CreatedAt
+	}
+	t.apply(p)
+	return t
+}
 
 // Restored is a thread as it is to be, whatever is stored; see [Threads.Restore].
 type Restored struct {
@@ -106,37 +125,4 @@ func (b *bulk) insert(ctx context.Context, s session) error {
 		}
 	}
 	return nil
-}
-
-// insertBulk inserts rows, in as few statements as the dialect can.
-func insertBulk(ctx context.Context, s session, table string, columns []bulkColumn, rows [][]any) error {
-	for some := range slices.Chunk(rows, s.db.dialect.bulkRows) {
-		query, args := s.db.dialect.bulk(table, columns, some)
-		if _, err := s.exec(ctx, query, args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bulkColumn is a column of rows to insert, with its type in the dialect's words.
-type bulkColumn struct{ name, kind string }
-
-// The columns of the rows in a bulk.
-var (
-	threadBulk = []bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"},
-		{"last_sequence", "bigint"}, {"system_count", "bigint"}, {"user_count", "bigint"}, {"assistant_count", "bigint"}, {"tool_count", "bigint"}}
-	messageBulk = []bulkColumn{{"id", "text"}, {"sequence", "bigint"}, {"position", "bigint"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"},
-		{"name", "text"}, {"tool_call_id", "text"}, {"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"},
-		{"attachments", "{json}"}, {"metrics", "{json}"}, {"thread_id", "text"}}
-	propertyBulk = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
-)
-
-// names returns the columns' names, separated by commas.
-func names(columns []bulkColumn) string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = c.name
-	}
-	return strings.Join(list, ", ")
 }

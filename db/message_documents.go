@@ -22,7 +22,8 @@ type TextPart struct{ Text string }
 // ImagePart is an image, by URL or data URL.
 type ImagePart struct{ URL string }
 
-func (TextPart) IsContentPart()  {}
+func (TextPart) IsContentPart() {}
+
 func (ImagePart) IsContentPart() {}
 
 // ToolCall is a call of a tool that an assistant asks for.

@@ -2,117 +2,11 @@ package db
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
 	"hash/maphash"
-	"maps"
-	"slices"
 	"strings"
 	"sync/atomic"
 )
-
-// Where a property is from, as the first letter of its key.
-const (
-	ofAttributes = "a"
-	ofSource     = "n" // of a source that has a name; version 1 of the tables had "s", without the name in the value
-)
-
-// property is a row of thread_properties: a top-level key of attributes or
-// source, with its value.
-//
-// Key is the letter of the column, then ":" and the key itself, or "#" and its
-// SHA-256 when it is longer than maxIndexed bytes. Value is ":" and the
-// canonical text of the JSON value, or "#" and the SHA-256 of that text.
-// A property of a source has before its own value that of the source's name:
-// the two are always searched together, and so are one search. (A JSON string
-// tells where it ends, and so does a hash.)
-type property struct{ Key, Value string }
-
-// maxIndexed bytes of a key or value are readable in the table; a key, two values
-// and an id of 255 code points together stay below the 2,704 bytes that an
-// index entry of PostgreSQL may have.
-const maxIndexed = 200
-
-func indexed(text string) string {
-	if len(text) <= maxIndexed {
-		return ":" + text
-	}
-	sum := sha256.Sum256([]byte(text))
-	return "#" + hex.EncodeToString(sum[:])
-}
-
-// indexedValue returns the value of a property.
-func indexedValue(v any) (string, error) {
-	text, err := canonical(v)
-	return indexed(text), err
-}
-
-// properties returns the properties of an object. Keys whose value is null are
-// in absent instead: a thread without the key equals one that has it as null.
-func properties(column string, object map[string]any) (present []property, absent []string, err error) {
-	for _, k := range slices.Sorted(maps.Keys(object)) {
-		key := column + indexed(k)
-		if object[k] == nil {
-			absent = append(absent, key)
-			continue
-		}
-		value, err := indexedValue(object[k])
-		if err != nil {
-			return nil, nil, err
-		}
-		present = append(present, property{key, value})
-	}
-	return present, absent, nil
-}
-
-// keyOfName is the key of a source's name.
-const keyOfName = ofSource + ":name"
-
-// named puts the name of a source before the values of its other properties.
-func named(name string, properties []property) []property {
-	for i, p := range properties {
-		if p.Key != keyOfName {
-			properties[i].Value = name + p.Value
-		}
-	}
-	return properties
-}
-
-// properties returns the rows that make the thread findable.
-func (t *Thread) properties() ([]property, error) {
-	attributes, err := t.Attributes.members()
-	if err != nil {
-		return nil, err
-	}
-	all, _, err := properties(ofAttributes, attributes)
-	if err != nil {
-		return nil, err
-	}
-	source, err := t.Source.members()
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := source["name"].(string); !ok {
-		return all, nil
-	}
-	name, err := indexedValue(source["name"])
-	if err != nil {
-		return nil, err
-	}
-	present, _, err := properties(ofSource, source)
-	return append(all, named(name, present)...), err
-}
-
-// members returns what an object holds, nothing for "".
-func (j JSON) members() (map[string]any, error) {
-	if j == "" {
-		return nil, nil
-	}
-	v, err := j.decode()
-	object, _ := v.(map[string]any)
-	return object, err
-}
 
 // FindByAttributes returns up to limit of the threads whose attributes have
 // every given key with an equal value, after the first offset, newest first.

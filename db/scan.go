@@ -1,124 +1,15 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
-	"unsafe"
+	"time"
+	"unicode/utf8"
 )
-
-// This file reads the rows of threads and messages, which are most of what this
-// package does: straight from the driver, since database/sql's and sqlx's way to
-// a struct costs more than the rest, and only the columns that are wanted.
-
-// each calls fn with the values of every row of a query, as the driver gives
-// them, but a *string for the bytes of SQLite's. They are good until fn returns;
-// the string itself lasts.
-func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
-	query, done := s.prepare(query)
-	defer done()
-	ctx = s.lasting(ctx)
-	values := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		v, err := driver.DefaultParameterConverter.ConvertValue(a)
-		if err != nil {
-			return err
-		}
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
-	}
-	var failed error
-	read := func(conn any) (err error) {
-		rows, err := conn.(driver.QueryerContext).QueryContext(ctx, query, values)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, rows.Close()) }()
-		row := make([]driver.Value, len(rows.Columns()))
-		texts := make([]string, len(row))
-		for {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			switch err := rows.Next(row); {
-			case errors.Is(err, io.EOF):
-				return nil
-			case err != nil:
-				return err
-			}
-			if s.db.dialect.ownBytes {
-				for i, v := range row {
-					if b, ok := v.([]byte); ok { // as they are: a copy would be for nothing
-						texts[i] = unsafe.String(unsafe.SliceData(b), len(b))
-						row[i] = &texts[i]
-					}
-				}
-			}
-			if err := fn(row); err != nil {
-				return err
-			}
-		}
-	}
-	err := s.conn.Raw(func(conn any) error {
-		failed = read(conn)
-		if s.inTx {
-			return nil // for a broken connection it would wait until the transaction has ended, which waits for us
-		}
-		return failed
-	})
-	return cmp.Or(failed, err)
-}
-
-// Columns are the columns of a row to read, beside those that are always read.
-type Columns uint16
-
-// Optional columns of threads and messages. What was not read is zero.
-const (
-	ThreadTitle Columns = 1 << iota
-	ThreadAttributes
-	ThreadSource
-	ThreadCreatedAt
-	ThreadUpdatedAt
-)
-
-const (
-	MessageID Columns = 1 << iota
-	MessageThreadID
-	MessageContent
-	MessageParts
-	MessageName
-	MessageToolCallID
-	MessageToolCalls
-	MessageAttributes
-	MessageTimestamp
-	MessageSource
-	MessageAttachments
-	MessageMetrics
-)
-
-// AllColumns are those of any row.
-const AllColumns = ^Columns(0)
-
-type columnsKey struct{}
-
-type wanted struct{ threads, messages Columns }
-
-// Only returns a context with which the repositories read these columns only.
-// Without it they read all. Writing reads what it needs.
-func Only(ctx context.Context, threads, messages Columns) context.Context {
-	return context.WithValue(ctx, columnsKey{}, wanted{threads, messages})
-}
-
-func columnsOf(ctx context.Context) wanted {
-	if w, ok := ctx.Value(columnsKey{}).(wanted); ok {
-		return w
-	}
-	return wanted{AllColumns, AllColumns}
-}
 
 // column is a column of a table, and how its value gets into a row.
 type column[Row any] struct {
@@ -238,4 +129,86 @@ func scanNull(to **string, v driver.Value) error {
 	}
 	*to = new(string)
 	return scanText(*to, v)
+}
+
+// columnJSON reads a JSON column; NULL and the JSON null are "".
+type columnJSON JSON
+
+func (c *columnJSON) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*c = ""
+	case string:
+		*c = columnJSON(v)
+	case *string:
+		*c = columnJSON(*v)
+	case []byte:
+		*c = columnJSON(v)
+	default:
+		return errors.New("no JSON text")
+	}
+	if *c == "null" { // what SQLAlchemy writes for None
+		*c = ""
+	}
+	return nil
+}
+
+// columnTime reads a time as the drivers give it: time.Time from timestamptz,
+// text from SQLite. What is no time is an error of the row (err), not of the
+// query, so that it can be told with the row's id.
+type columnTime struct {
+	time.Time
+	err error
+}
+
+func (c *columnTime) Scan(src any) error {
+	*c = columnTime{}
+	switch v := src.(type) {
+	case time.Time:
+		if c.Time = Microseconds(v); c.Year() < 1 || c.Year() > 9999 {
+			c.err = errors.New("a year outside 1 to 9999")
+		}
+	case string:
+		var ok bool
+		if c.Time, ok = parseStored(v); !ok {
+			c.Time, c.err = ParseTime(v)
+		}
+	default:
+		c.err = fmt.Errorf("no time: %T", src)
+	}
+	return nil
+}
+
+// columnInt reads an integer; what is none is an error of the row, as for columnTime.
+type columnInt struct {
+	int
+	err error
+}
+
+func (c *columnInt) Scan(src any) error {
+	*c = columnInt{}
+	if v, ok := src.(int64); ok {
+		c.int = int(v)
+	} else {
+		c.err = fmt.Errorf("no integer: %T", src)
+	}
+	return nil
+}
+
+// checkUTF8 reports whether stored text can be part of an answer; SQLite keeps any bytes as text.
+func checkUTF8(texts ...*string) error {
+	for _, t := range texts {
+		if t != nil && !utf8.ValidString(*t) {
+			return errors.New("not UTF-8")
+		}
+	}
+	return nil
+}
+
+// null returns SQL NULL for "".
+func (j JSON) null() any {
+	if j == "" {
+		return nil
+	}
+	return string(j)
 }

@@ -101,54 +101,6 @@ func (r *messageRow) into(m *Message, d *dialect) error {
 	return nil
 }
 
-// values returns the message as the statements of insertMessages and updateMessages take it.
-func (m *Message) values(d *dialect) []any {
-	return []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.parts.null(), m.Name, m.ToolCallID, m.toolCalls.null(),
-		m.Attributes, d.formatTime(m.Timestamp), m.Source.null(), m.attachments.null(), m.metrics}
-}
-
-// These two statements take any number of messages as one bound list, so that
-// their number does not grow with it.
-const (
-	insertMessages = `INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
-			tool_calls, attributes, "timestamp", source, attachments, metrics)
-		SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3, v.value ->> 4,
-			CAST(v.value ->> 5 AS {json}), v.value ->> 6, v.value ->> 7, CAST(v.value ->> 8 AS {json}), CAST(v.value ->> 9 AS {json}),
-			CAST(v.value ->> 10 AS {time}), CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json}), CAST(v.value ->> 13 AS {json})
-		FROM {rows} AS v`
-	updateMessages = `UPDATE messages SET sequence = CAST(v.value ->> 1 AS bigint), position = CAST(v.value ->> 2 AS bigint),
-			role = v.value ->> 3, content = v.value ->> 4, parts = CAST(v.value ->> 5 AS {json}), name = v.value ->> 6,
-			tool_call_id = v.value ->> 7, tool_calls = CAST(v.value ->> 8 AS {json}), attributes = CAST(v.value ->> 9 AS {json}),
-			"timestamp" = CAST(v.value ->> 10 AS {time}), source = CAST(v.value ->> 11 AS {json}),
-			attachments = CAST(v.value ->> 12 AS {json}), metrics = CAST(v.value ->> 13 AS {json})
-		FROM {rows} AS v WHERE messages.id = v.value ->> 0`
-)
-
-func insert(ctx context.Context, s session, threadID string, messages []*Message) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	_, err := s.exec(ctx, insertMessages, threadID, bind(valuesOf(s, messages)))
-	return err
-}
-
-func valuesOf(s session, messages []*Message) [][]any {
-	values := make([][]any, len(messages))
-	for i, m := range messages {
-		values[i] = m.values(s.db.dialect)
-	}
-	return values
-}
-
-// messagesWhere reads the messages that a condition on m selects, whole.
-func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	var messages messageList
-	err := messageTable.read(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args, func(r *messageRow) error {
-		return messages.add(r, s.db.dialect)
-	})
-	return messages.all, err
-}
-
 // messageList makes messages of rows.
 type messageList struct {
 	all  []*Message
@@ -177,6 +129,27 @@ func messagesOf(d *dialect, rows []messageRow) ([]*Message, error) {
 	return messages, nil
 }
 
+// messagesWhere reads the messages that a condition on m selects, whole.
+func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
+	var messages messageList
+	err := messageTable.read(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args, func(r *messageRow) error {
+		return messages.add(r, s.db.dialect)
+	})
+	return messages.all, err
+}
+
+func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Message, error) {
+	byID := map[string]*Message{}
+	if len(ids) == 0 {
+		return byID, nil
+	}
+	messages, err := messagesWhere(ctx, s, `m.id {in}`, s.db.dialect.list(ids))
+	for _, m := range messages {
+		byID[m.ID] = m
+	}
+	return byID, err
+}
+
 // Get returns the message, nil when there is none.
 func (r *Messages) Get(ctx context.Context, id string) (found *Message, err error) {
 	if !knownID(id) {
@@ -191,82 +164,4 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 		})
 	})
 	return found, err
-}
-
-// Counts is how many messages of each role a thread has.
-type Counts [len(roles)]int
-
-// Of returns how many messages have one of the roles.
-func (c Counts) Of(set RoleSet) (n int) {
-	for i := range c {
-		if set&(1<<i) != 0 {
-			n += c[i]
-		}
-	}
-	return n
-}
-
-// counters are what a thread's row keeps of its messages.
-type counters struct {
-	last   int // the highest sequence
-	counts Counts
-}
-
-// place gives the message the place after those counted, and counts it.
-func (c *counters) place(m *Message) {
-	for i, r := range roles {
-		if r == m.Role {
-			c.counts[i]++
-		}
-	}
-	if m.Role == RoleSystem {
-		m.place(c.counts.Of(NewRoleSet([]Role{RoleSystem})))
-		return
-	}
-	c.last++
-	m.place(c.last)
-}
-
-// countColumns hold the counters of a thread.
-const countColumns = `t.last_sequence, t.system_count, t.user_count, t.assistant_count, t.tool_count`
-
-type countRow struct {
-	LastSequence columnInt `db:"last_sequence"`
-	System       columnInt `db:"system_count"`
-	User         columnInt `db:"user_count"`
-	Assistant    columnInt `db:"assistant_count"`
-	Tool         columnInt `db:"tool_count"`
-}
-
-// counters returns the counters of the thread with the id.
-func (r *countRow) counters(id string) (counters, error) {
-	for _, n := range []columnInt{r.System, r.User, r.Assistant, r.Tool, r.LastSequence} {
-		if n.err != nil {
-			return counters{}, fmt.Errorf("thread %q: stored counters: %v", id, n.err)
-		}
-	}
-	return counters{r.LastSequence.int, Counts{r.System.int, r.User.int, r.Assistant.int, r.Tool.int}}, nil
-}
-
-// CountByThreads returns the counts of those threads that exist, by thread id.
-func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[string]Counts, error) {
-	var rows []struct {
-		ID string `db:"id"`
-		countRow
-	}
-	err := r.db.read(ctx, func(s session) error {
-		return s.rows(ctx, &rows, `SELECT t.id, `+countColumns+` FROM threads t WHERE t.id {in}`, s.db.dialect.list(threadIDs))
-	})
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]Counts, len(rows))
-	for _, row := range rows {
-		c, err := row.counters(row.ID)
-		if err != nil {
-			return nil, err
-		}
-		found[row.ID] = c.counts
-	}
-	return found, nil
 }

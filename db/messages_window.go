@@ -10,37 +10,6 @@ import (
 	"strings"
 )
 
-// RoleSet is a set of roles.
-type RoleSet uint8
-
-// AllRoles holds every role.
-const AllRoles RoleSet = 1<<len(roles) - 1
-
-// NewRoleSet returns the set of the given roles.
-func NewRoleSet(given []Role) (set RoleSet) {
-	for i, r := range roles {
-		for _, g := range given {
-			if g == r {
-				set |= 1 << i
-			}
-		}
-	}
-	return set
-}
-
-// list returns the roles of the set, none for [AllRoles].
-func (set RoleSet) list() (list []Role) {
-	if set == AllRoles {
-		return nil
-	}
-	for i, r := range roles {
-		if set&(1<<i) != 0 {
-			list = append(list, r)
-		}
-	}
-	return list
-}
-
 // Window selects messages of a thread. It is comparable: equal windows select
 // the same. The zero value selects nothing; see [NewWindow].
 type Window struct {

@@ -1,0 +1,40 @@
+package db
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// insertBulk inserts rows, in as few statements as the dialect can.
+func insertBulk(ctx context.Context, s session, table string, columns []bulkColumn, rows [][]any) error {
+	for some := range slices.Chunk(rows, s.db.dialect.bulkRows) {
+		query, args := s.db.dialect.bulk(table, columns, some)
+		if _, err := s.exec(ctx, query, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bulkColumn is a column of rows to insert, with its type in the dialect's words.
+type bulkColumn struct{ name, kind string }
+
+// The columns of the rows in a bulk.
+var (
+	threadBulk = []bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"},
+		{"last_sequence", "bigint"}, {"system_count", "bigint"}, {"user_count", "bigint"}, {"assistant_count", "bigint"}, {"tool_count", "bigint"}}
+	messageBulk = []bulkColumn{{"id", "text"}, {"sequence", "bigint"}, {"position", "bigint"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"},
+		{"name", "text"}, {"tool_call_id", "text"}, {"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"},
+		{"attachments", "{json}"}, {"metrics", "{json}"}, {"thread_id", "text"}}
+	propertyBulk = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
+)
+
+// names returns the columns' names, separated by commas.
+func names(columns []bulkColumn) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = c.name
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,100 @@
+package db
+
+import (
+	"context"
+	"reflect"
+	"time"
+)
+
+// parked is added to a place while its message moves to another one: unique
+// indexes are checked row by row, and no thread is that long.
+const parked = 1 << 40
+
+// merged is what makes a list of messages out of the stored ones.
+type merged struct {
+	counters       // of the thread, then
+	added, updated []*Message
+	moved          []string // of the updated, those whose place changed
+	unknown        []string // ids of the added that the client chose
+	dropped        []string
+}
+
+// merge puts list in the place of the stored messages: known ids are updated,
+// new ones added, the rest dropped. With anew, the stored fields of known ones do not count.
+func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (merged, error) {
+	var r merged
+	old := make(map[string]*Message, len(stored))
+	for _, m := range stored {
+		old[m.ID] = m
+	}
+	for i, p := range list {
+		m := newMessage(threadID, now)
+		var before *Message
+		if p.ID == nil {
+			m.ID = db.newID()
+		} else if m.ID, before = *p.ID, old[*p.ID]; before == nil {
+			r.unknown = append(r.unknown, m.ID)
+		} else if !anew {
+			m = *before
+		}
+		if err := m.apply(p, now); err != nil {
+			return r, m.broken("content", err)
+		}
+		if err := m.validate(); err != nil {
+			return r, At(err, i)
+		}
+		r.place(&m)
+		if before == nil {
+			r.added = append(r.added, &m)
+			continue
+		}
+		delete(old, m.ID)
+		if reflect.DeepEqual(&m, before) {
+			continue
+		}
+		r.updated = append(r.updated, &m)
+		if m.Sequence != before.Sequence || m.position != before.position {
+			r.moved = append(r.moved, m.ID)
+		}
+	}
+	for id := range old {
+		r.dropped = append(r.dropped, id)
+	}
+	return r, nil
+}
+
+// replaceMessages makes list the thread's messages instead of the stored ones,
+// and returns the new counters of the thread.
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (counters, error) {
+	r, err := merge(s.db, threadID, stored, list, now, anew)
+	if err != nil {
+		return counters{}, err
+	}
+	if len(r.unknown) > 0 {
+		taken, err := messagesByID(ctx, s, r.unknown)
+		if err != nil {
+			return counters{}, err
+		}
+		for id := range taken {
+			return counters{}, conflictf("the message id %q belongs to another thread", id)
+		}
+	}
+	if len(r.dropped) > 0 {
+		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(r.dropped)); err != nil {
+			return counters{}, err
+		}
+	}
+	if len(r.moved) > 0 {
+		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
+				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
+			WHERE thread_id = ? AND id {in}`, parked, parked, threadID, s.db.dialect.list(r.moved)); err != nil {
+			return counters{}, err
+		}
+	}
+	if len(r.updated) > 0 {
+		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, r.updated))); err != nil {
+			return counters{}, err
+		}
+	}
+	return r.counters, insert(ctx, s, threadID, r.added)
+}

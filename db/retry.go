@@ -1,0 +1,86 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Waiting times between two attempts of a transaction. They are short, since
+// what they wait for is one other transaction, and random, so that two that
+// undo each other do not meet again.
+const (
+	firstWait = time.Millisecond
+	longWait  = 20 * time.Millisecond
+)
+
+func newWaits() *backoff.ExponentialBackOff {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
+	return waits
+}
+
+// retry runs op until it ends in something else than a lost race, for at most
+// the pool timeout, and returns its error as one of ours.
+func (db *DB) retry(ctx context.Context, op func() error) error {
+	err := op()
+	if err == nil || ended(ctx) || db.classify(err) != retryable {
+		return db.explain(ctx, err)
+	}
+	waits := newWaits()
+	time.Sleep(waits.NextBackOff()) // milliseconds
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		err := op()
+		if err != nil && (ended(ctx) || db.classify(err) != retryable) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(db.options.PoolTimeout))
+	return db.explain(ctx, err)
+}
+
+// errOvertaken: another transaction has done meanwhile what this one had found undone.
+var errOvertaken = errors.New("overtaken by another transaction")
+
+// again turns the loss of a connection into a reason to try again, where nothing
+// can have been changed yet: after a restart of the server, each idle connection
+// is found broken by who takes it.
+func (db *DB) again(err error) error {
+	if db.dialect.classify(err) == lost {
+		return fmt.Errorf("%w: %w", errOvertaken, err)
+	}
+	return err
+}
+
+func (db *DB) classify(err error) problem {
+	if errors.Is(err, errOvertaken) {
+		return retryable
+	}
+	return db.dialect.classify(err)
+}
+
+// explain turns a driver's error into one of ours; what stays as it is, is a defect or a broken row.
+func (db *DB) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		err = p.Err
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	if ended(ctx) {
+		return &Error{Code: Timeout, Reason: "the request was not finished in time, or its client left", Err: err}
+	}
+	switch db.classify(err) {
+	case retryable:
+		return &Error{Code: Unavailable, Reason: "the database is too busy; try again", Err: err}
+	case unavailable, lost:
+		return &Error{Code: Unavailable, Reason: "the database cannot take the request; try again", Err: err}
+	}
+	return err
+}

@@ -1,0 +1,158 @@
+package db
+
+import (
+	"context"
+	"time"
+)
+
+// Save creates the thread when its id is absent or unknown, else updates it, in
+// one transaction of a fixed number of statements, and returns it as stored.
+func (r *Threads) Save(ctx context.Context, p ThreadPatch) (*Thread, error) {
+	return r.save(ctx, p, nil)
+}
+
+func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) (thread *Thread, err error) {
+	if err := p.check(restored); err != nil {
+		return nil, err
+	}
+	id := r.db.newID()
+	if p.ID != nil {
+		id = *p.ID
+	}
+	err = r.db.write(ctx, true, func(s session) error {
+		thread, err = saveIn(ctx, s, id, p, restored)
+		return err
+	})
+	return thread, err
+}
+
+// saveIn is save inside a transaction.
+func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (*Thread, error) {
+	now := s.db.Now()
+	row, created, err := create(ctx, s, id, p, now)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := row.thread(s.db.dialect)
+	if err != nil {
+		return nil, err
+	}
+	if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
+		return nil, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+	}
+	changed := *stored
+	if restored != nil {
+		changed = restoredThread(id, p, *restored, now)
+	} else {
+		changed.apply(p)
+		if !created {
+			changed.UpdatedAt = after(stored.UpdatedAt, now)
+		}
+	}
+	counted, err := row.counters(id)
+	if err != nil {
+		return nil, err
+	}
+	if p.Messages != nil {
+		var before []*Message
+		if !created {
+			if before, err = messagesWhere(ctx, s, `m.thread_id = ?`, id); err != nil {
+				return nil, err
+			}
+		}
+		if counted, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
+			return nil, At(err, "messages")
+		}
+	}
+	if err := writeThread(ctx, s, stored, &changed, created); err != nil {
+		return nil, err
+	}
+	return &changed, touch(ctx, s, &changed, counted)
+}
+
+// lockedThread is a thread's row, locked until the transaction ends.
+type lockedThread struct {
+	threadRow
+	countRow
+}
+
+// lockThread reads the thread and keeps others from writing it or its messages;
+// nil when there is none.
+func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
+	var row lockedThread
+	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+countColumns+` FROM threads t WHERE t.id = ? {lock}`, id)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &row, nil
+}
+
+// create locks the thread, making it first if it is not there.
+func create(ctx context.Context, s session, id string, p ThreadPatch, now time.Time) (row *lockedThread, created bool, err error) {
+	if p.ID != nil {
+		if row, err = lockThread(ctx, s, id); err != nil || row != nil {
+			return row, false, err
+		}
+	}
+	if p.IfUnmodifiedSince != nil {
+		return nil, false, conflictf("there is no thread with this id (any more), and ifUnmodifiedSince was given")
+	}
+	title := DefaultTitle
+	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: now}
+	if p.CreatedAt != nil {
+		t.CreatedAt = *p.CreatedAt
+	}
+	at := s.db.dialect.formatTime
+	n, err := s.exec(ctx, `INSERT INTO threads (id, title, attributes, created_at, updated_at)
+		VALUES (?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (id) DO NOTHING`,
+		id, title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
+	if err != nil {
+		return nil, false, err
+	}
+	if n == 0 { // another writer made it since we looked
+		if row, err = lockThread(ctx, s, id); err == nil && row == nil {
+			err = errOvertaken // and another one deleted it
+		}
+		return row, false, err
+	}
+	return &lockedThread{threadRow: threadRow{ID: id, Title: &title, Attributes: columnJSON(EmptyObject),
+		CreatedAt: columnTime{Time: t.CreatedAt}, UpdatedAt: columnTime{Time: t.UpdatedAt}}}, true, nil
+}
+
+// writeThread writes the thread's own columns and what makes it findable, as far as they changed.
+func writeThread(ctx context.Context, s session, before, t *Thread, created bool) error {
+	// Compared as text: 1 and 1.0 are found by the same searches, and yet the answer is what is stored.
+	if equal(before.Title, t.Title) && before.Attributes == t.Attributes && before.Source == t.Source && before.CreatedAt.Equal(t.CreatedAt) {
+		return nil
+	}
+	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
+			created_at = CAST(? AS {time}) WHERE id = ?`,
+		t.Title, string(t.Attributes), t.Source.null(), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
+		return err
+	}
+	if same, err := sameJSON(before, t); err != nil || same {
+		return err
+	}
+	if !created {
+		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE thread_id = ?`, t.ID); err != nil {
+			return err
+		}
+	}
+	present, err := t.properties()
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, len(present))
+	for i, p := range present {
+		rows[i] = []string{t.ID, p.Key, p.Value}
+	}
+	return insertProperties(ctx, s, rows)
+}
+
+// touch writes what changes with a thread's messages.
+func touch(ctx context.Context, s session, t *Thread, c counters) error {
+	_, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), last_sequence = ?,
+		system_count = ?, user_count = ?, assistant_count = ?, tool_count = ? WHERE id = ?`,
+		s.db.dialect.formatTime(t.UpdatedAt), c.last, c.counts[0], c.counts[1], c.counts[2], c.counts[3], t.ID)
+	return err
+}

@@ -1,0 +1,106 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// read runs fn on a connection for reading.
+func (db *DB) read(ctx context.Context, fn func(session) error) error {
+	return db.retry(ctx, func() error {
+		conn, err := db.take(ctx, db.reader)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if err := db.again(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
+			return err
+		}
+		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
+		// may be none. (In a transaction, it is the commit that fails then.)
+		return ctx.Err()
+	})
+}
+
+// snapshot runs fn in a transaction for reading in which all reads see one
+// state of the database, however long it takes.
+func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
+	return db.transaction(ctx, db.reader, func(s session) error {
+		if _, err := s.exec(ctx, db.dialect.snapshot); err != nil {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+// write runs fn like [DB.inTx]. A unique constraint that is hit after all checks
+// means that another thread took a message id meanwhile.
+func (db *DB) write(ctx context.Context, late bool, fn func(session) error) error {
+	err := db.inTx(ctx, late, fn)
+	if err != nil && db.dialect.classify(err) == duplicate {
+		return conflictf("a message id belongs to another thread")
+	}
+	return err
+}
+
+// inTx runs fn in one transaction for writing and commits it if fn returns nil.
+// fn may run more than once: when the database undid the transaction in favour
+// of another one, and on SQLite when another process was writing.
+// There, writers at the same time share a transaction; late says that fn may
+// return an [*Error] after it has written.
+func (db *DB) inTx(ctx context.Context, late bool, fn func(session) error) error {
+	return db.retry(ctx, func() error {
+		if db.group != nil {
+			return db.group.do(ctx, late, fn)
+		}
+		return db.transaction(ctx, db.writer, fn)
+	})
+}
+
+func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) error) error {
+	conn, err := db.take(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, begun := session{db: db}.prepare("BEGIN")
+	whole := db.options.Path == Memory
+	tx, err := conn.BeginTxx(session{whole: whole}.lasting(ctx), nil)
+	begun()
+	if err != nil {
+		return db.again(err)
+	}
+	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
+		_, undone := session{db: db}.prepare("ROLLBACK")
+		_ = tx.Rollback() // the error that matters is fn's
+		undone()
+		return err
+	}
+	_, committed := session{db: db}.prepare("COMMIT")
+	defer committed()
+	err = tx.Commit()
+	if err != nil && db.group != nil { // SQLite's transaction may still be open, and database/sql would hand it to the next
+		_, _ = conn.ExecContext(context.Background(), "ROLLBACK")
+	}
+	return err
+}
+
+// take returns a connection of the pool, waiting for at most the pool timeout:
+// database/sql itself would wait as long as the request.
+func (db *DB) take(ctx context.Context, pool *sqlx.DB) (*sqlx.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, db.options.PoolTimeout)
+	defer cancel()
+	conn, err := pool.Connx(waiting)
+	if err != nil && ended(waiting) && !ended(ctx) {
+		return nil, &Error{Code: Unavailable, Reason: "no database connection became free in time; try again", Err: err}
+	}
+	return conn, err
+}
+
+// ended reports whether ctx is over; a network call can tell that its deadline has passed before ctx itself does.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
