@@ -84,5 +84,5 @@ func (d *dialect) checkObject(j JSON) error {
 	if j == "" || d.validJSON && j[0] == '{' && utf8.ValidString(string(j)) {
 		return nil
 	}
-	return j.object()
+	return j.CheckObject()
 }

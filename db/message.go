@@ -3,6 +3,8 @@ package db
 import (
 	"fmt"
 	"time"
+
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // Message is one message of a thread. Its documents (parts, tool calls,
@@ -160,7 +162,7 @@ func (m *Message) same(p MessagePatch) (bool, error) {
 				return false, err
 			}
 		}
-		if ok, err := equalJSON(pair.a, pair.b); err != nil || !ok {
+		if ok, err := jsontext.Equal(pair.a, pair.b); err != nil || !ok {
 			return false, err
 		}
 	}

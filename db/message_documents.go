@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // This file holds the documents a message keeps in JSON columns. Their keys are
@@ -298,7 +300,7 @@ func EncodeAttachments(attachments []Attachment) (JSON, error) {
 			}
 		}
 		if a.Attributes != "" {
-			v, err := a.Attributes.decode()
+			v, err := a.Attributes.Decode()
 			if err != nil {
 				return "", err
 			}
@@ -314,8 +316,8 @@ func ParseAttachments(list any) (JSON, error) {
 	return parse(list, func(j JSON) ([]Attachment, error) {
 		attachments, err := decodeAttachments(j)
 		for i, a := range attachments {
-			if len(a.Attributes) > MaxJSONBytes {
-				return nil, Invalidf([]any{i, "attributes"}, "must not be larger than %d bytes, numbers written out", MaxJSONBytes)
+			if len(a.Attributes) > jsontext.MaxBytes {
+				return nil, Invalidf([]any{i, "attributes"}, "must not be larger than %d bytes, numbers written out", jsontext.MaxBytes)
 			}
 		}
 		return attachments, err
@@ -344,7 +346,7 @@ func decodeAttachments(j JSON) ([]Attachment, error) {
 			return a, Invalidf([]any{"status"}, "must be pending, stored or failed")
 		}
 		if attributes := JSON(f["attributes"]); attributes != "" && attributes != "null" {
-			if err := attributes.object(); err != nil {
+			if err := attributes.CheckObject(); err != nil {
 				return a, Invalidf([]any{"attributes"}, "must be an object")
 			}
 			a.Attributes = attributes

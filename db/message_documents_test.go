@@ -2,6 +2,7 @@ package db
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -21,20 +24,20 @@ func checkDocument[T any](t *testing.T, v, back T, want JSON, encode func(T) (JS
 	t.Run("encode", func(t *testing.T) {
 		t.Parallel()
 		if j, err := encode(v); err != nil || j != want {
-			t.Fatalf("encode(%+v) = %s, %v, want %s", v, short(string(j)), err, short(string(want)))
+			t.Fatalf("encode(%+v) = %s, %v, want %s", v, short(j), err, short(want))
 		}
 	})
 	t.Run("decode", func(t *testing.T) {
 		t.Parallel()
 		got, err := decode(want)
 		if err != nil {
-			t.Fatalf("decode(%s): %v", short(string(want)), err)
+			t.Fatalf("decode(%s): %v", short(want), err)
 		}
 		if diff := cmp.Diff(back, got); diff != "" {
-			t.Errorf("decode(%s) (-want +got):\n%s", short(string(want)), diff)
+			t.Errorf("decode(%s) (-want +got):\n%s", short(want), diff)
 		}
 		if again, err := encode(got); err != nil || again != want {
-			t.Errorf("encode of decode(%s) = %s, %v, want it as it was", short(string(want)), short(string(again)), err)
+			t.Errorf("encode of decode(%s) = %s, %v, want it as it was", short(want), short(again), err)
 		}
 	})
 	t.Run("parse", func(t *testing.T) {
@@ -44,7 +47,7 @@ func checkDocument[T any](t *testing.T, v, back T, want JSON, encode func(T) (JS
 			wanted = ""
 		}
 		if parsed, err := parse(decoded(t, string(want))); err != nil || parsed != wanted {
-			t.Errorf("parse(%s) = %s, %v, want it as it is", short(string(want)), short(string(parsed)), err)
+			t.Errorf("parse(%s) = %s, %v, want it as it is", short(want), short(parsed), err)
 		}
 	})
 }
@@ -53,7 +56,46 @@ func checkDocument[T any](t *testing.T, v, back T, want JSON, encode func(T) (JS
 var texts = map[string]string{"plain": "x", "empty": "", "quotes": `"'\`, "newlines": "a\nb\r\n", "letters of any script": "é😀\u2028\uFFFD", "markup": "<&>", "JSON": `{"a":"\u0000"}`}
 
 // quoted returns s as a JSON string the way documents are written.
-func quoted(s string) string { return string(appendString(nil, s)) }
+func quoted(s string) string { return string(must(jsontext.Document(s))) }
+
+// short keeps a failure readable when the input is a megabyte.
+func short[T ~string](text T) string {
+	return fmt.Sprintf("%.200s (%d bytes)", string(text), len(text))
+}
+
+// decoded returns the value of JSON text that must be readable.
+func decoded(t testing.TB, text string) any {
+	t.Helper()
+	v, err := jsontext.Decode([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", short(text), err)
+	}
+	return v
+}
+
+// nested returns an object of this many levels: of objects, or of lists within.
+func nested(levels int, lists bool) string {
+	open, shut := `{"a":`, `}`
+	if lists {
+		open, shut = `[`, `]`
+	}
+	return `{"a":` + strings.Repeat(open, levels-1) + `1` + strings.Repeat(shut, levels-1) + `}`
+}
+
+// wantInvalid fails the test unless err is an Invalid error with this path; nil is any path.
+func wantInvalid(t *testing.T, call string, err error, path []any) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Code != Invalid {
+		t.Fatalf("%s: error %v (%T), want one of code Invalid", call, err, err)
+	}
+	if path == nil || len(path) == 0 && len(e.Path) == 0 {
+		return
+	}
+	if diff := cmp.Diff(path, e.Path); diff != "" {
+		t.Errorf("%s: path of the error %v (-want +got):\n%s", call, err, diff)
+	}
+}
 
 func TestParts(t *testing.T) {
 	t.Parallel()
@@ -164,9 +206,9 @@ func TestAttachments(t *testing.T) {
 	for name, attributes := range map[string]string{
 		"empty attributes":              `{}`,
 		"exact numbers":                 `{"a":9007199254740993,"b":0.1,"c":12345678901234567890,"d":1.50}`,
-		"attributes of 64 levels":       nested(64, "{", "1"),
-		"attributes of lists, 64 too":   nested(64, "{[", "1"),
-		"attributes of 1 MiB":           `{"a":"` + strings.Repeat("x", MaxJSONBytes-8) + `"}`,
+		"attributes of 64 levels":       nested(64, false),
+		"attributes of lists, 64 too":   nested(64, true),
+		"attributes of 1 MiB":           `{"a":"` + strings.Repeat("x", jsontext.MaxBytes-8) + `"}`,
 		"attributes that look like one": `{"attributes":{"filename":null},"status":"x"}`,
 	} {
 		in, want := with(attributes)
@@ -380,9 +422,9 @@ func TestParseDocuments(t *testing.T) {
 		{"attributes: text", "attachments", file(`"attributes":"x"`), refused, []any{1, "attributes"}},
 		{"attributes: number", "attachments", file(`"attributes":1`), refused, []any{1, "attributes"}},
 		{"attributes: false", "attachments", file(`"attributes":false`), refused, []any{1, "attributes"}},
-		{"attributes: 65 levels", "attachments", file(`"attributes":` + nested(65, "{", "1")), refused, nil},
+		{"attributes: 65 levels", "attachments", file(`"attributes":` + nested(65, false)), refused, nil},
 		{"attributes: 101 digits", "attachments", file(`"attributes":{"a":` + strings.Repeat("9", 101) + `}`), refused, nil},
-		{"attributes: over 1 MiB", "attachments", file(`"attributes":{"a":"` + strings.Repeat("x", MaxJSONBytes-7) + `"}`), refused, []any{1, "attributes"}},
+		{"attributes: over 1 MiB", "attachments", file(`"attributes":{"a":"` + strings.Repeat("x", jsontext.MaxBytes-7) + `"}`), refused, []any{1, "attributes"}},
 		{"attributes: over 1 MiB with numbers written out", "attachments", file(`"attributes":{"a":[` + strings.Repeat("1e300,", 4000) + `1]}`), refused, []any{1, "attributes"}},
 		{"attributes: NUL", "attachments", file(`"attributes":{"a":"\u0000"}`), refused, nil},
 		{"key in capitals is another key", "attachments", `[{"Filename":"f"}]`, refused, []any{0}},
@@ -420,7 +462,7 @@ func TestParseDocuments(t *testing.T) {
 		{"call: text", "metrics", `{"weave_call":"w"}`, refused, nil},
 		{"call: number as id", "metrics", `{"weave_call":{"id":1}}`, refused, nil},
 		{"NUL", "metrics", `{"model":"\u0000"}`, refused, nil},
-		{"67 levels", "metrics", nested(67, "{", "1"), refused, nil},
+		{"67 levels", "metrics", nested(67, false), refused, nil},
 	} {
 		t.Run(c.document+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -428,11 +470,11 @@ func TestParseDocuments(t *testing.T) {
 			call := fmt.Sprintf("Parse %s (%s)", c.document, short(c.in))
 			if c.want == refused {
 				if err == nil {
-					t.Fatalf("%s = %s, want it refused", call, short(string(got)))
+					t.Fatalf("%s = %s, want it refused", call, short(got))
 				}
 				wantInvalid(t, call, err, c.path)
 			} else if err != nil || got != c.want {
-				t.Errorf("%s = %s, %v, want %s", call, short(string(got)), err, c.want)
+				t.Errorf("%s = %s, %v, want %s", call, short(got), err, c.want)
 			}
 		})
 	}
@@ -541,7 +583,7 @@ func TestNormalise(t *testing.T) {
 			if err != nil {
 				t.Fatalf("normalise(%s): %v", c.b, err)
 			}
-			if got, err := equalJSON(a, b); err != nil || got != c.same {
+			if got, err := jsontext.Equal(a, b); err != nil || got != c.same {
 				t.Errorf("normalise(%s) = %s and normalise(%s) = %s are equal: %t, %v, want %t", c.a, a, c.b, b, got, err, c.same)
 			}
 		})
@@ -571,7 +613,7 @@ func TestEmptyMetrics(t *testing.T) {
 	if !json.Valid([]byte(emptyMetrics)) {
 		t.Fatalf("emptyMetrics = %s, want JSON", emptyMetrics)
 	}
-	if same, err := equalJSON(emptyMetrics, JSON(tylers)); err != nil || !same {
+	if same, err := jsontext.Equal(emptyMetrics, JSON(tylers)); err != nil || !same {
 		t.Errorf("emptyMetrics = %s, %v, want %s", emptyMetrics, err, tylers)
 	}
 }

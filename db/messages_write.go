@@ -4,8 +4,8 @@ import "context"
 
 // values returns the message as the statements of insertMessages and updateMessages take it.
 func (m *Message) values(d *dialect) []any {
-	return []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.parts.null(), m.Name, m.ToolCallID, m.toolCalls.null(),
-		m.Attributes, d.formatTime(m.Timestamp), m.Source.null(), m.attachments.null(), m.metrics}
+	return []any{m.ID, m.Sequence, m.position, m.Role, m.Content, null(m.parts), m.Name, m.ToolCallID, null(m.toolCalls),
+		m.Attributes, d.formatTime(m.Timestamp), null(m.Source), null(m.attachments), m.metrics}
 }
 
 // These two statements take any number of messages as one bound list, so that

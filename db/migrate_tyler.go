@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // Tyler's own tables have the names of ours and fewer columns. They are put
@@ -175,7 +177,7 @@ func storable(text string) string {
 	}
 	return escape.ReplaceAllStringFunc(text, func(e string) string {
 		// An escaped backslash is matched too, so that what follows it is not taken for an escape.
-		if e == `\u0000` || len(e) == 6 && CheckText([]byte(e)) != nil {
+		if e == `\u0000` || len(e) == 6 && jsontext.CheckText([]byte(e)) != nil {
 			return `\ufffd`
 		}
 		return e
@@ -231,7 +233,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 	for i, t := range threads {
 		ids[i] = t.ID
 		at := s.db.dialect.formatTime
-		values = append(values, []any{t.ID, t.Title, t.Attributes, t.Source.null(), at(t.CreatedAt), at(t.UpdatedAt)})
+		values = append(values, []any{t.ID, t.Title, t.Attributes, null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)})
 		present, err := t.properties()
 		if err != nil {
 			return nil, fmt.Errorf("thread %q: %w", t.ID, err)
@@ -297,8 +299,8 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 func adopted(s session, messages []*Message) [][]any {
 	rows := make([][]any, len(messages))
 	for i, m := range messages {
-		rows[i] = []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.Name, m.ToolCallID, m.toolCalls.null(),
-			m.Attributes, s.db.dialect.formatTime(m.Timestamp), m.Source.null(), m.attachments.null(), m.metrics}
+		rows[i] = []any{m.ID, m.Sequence, m.position, m.Role, m.Content, m.Name, m.ToolCallID, null(m.toolCalls),
+			m.Attributes, s.db.dialect.formatTime(m.Timestamp), null(m.Source), null(m.attachments), m.metrics}
 	}
 	return rows
 }

@@ -206,7 +206,7 @@ func checkUTF8(texts ...*string) error {
 }
 
 // null returns SQL NULL for "".
-func (j JSON) null() any {
+func null(j JSON) any {
 	if j == "" {
 		return nil
 	}

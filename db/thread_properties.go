@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // Where a property is from, as the first letter of its key.
@@ -40,7 +42,7 @@ func indexed(text string) string {
 
 // indexedValue returns the value of a property.
 func indexedValue(v any) (string, error) {
-	text, err := canonical(v)
+	text, err := jsontext.Canonical(v)
 	return indexed(text), err
 }
 
@@ -77,7 +79,7 @@ func named(name string, properties []property) []property {
 
 // properties returns the rows that make the thread findable.
 func (t *Thread) properties() ([]property, error) {
-	attributes, err := t.Attributes.members()
+	attributes, err := t.Attributes.Members()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +87,7 @@ func (t *Thread) properties() ([]property, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := t.Source.members()
+	source, err := t.Source.Members()
 	if err != nil {
 		return nil, err
 	}
@@ -100,23 +102,13 @@ func (t *Thread) properties() ([]property, error) {
 	return append(all, named(name, present)...), err
 }
 
-// members returns what an object holds, nothing for "".
-func (j JSON) members() (map[string]any, error) {
-	if j == "" {
-		return nil, nil
-	}
-	v, err := j.decode()
-	object, _ := v.(map[string]any)
-	return object, err
-}
-
 // sameJSON reports whether two threads are found by the same searches.
 func sameJSON(a, b *Thread) (bool, error) {
-	same, err := equalJSON(a.Attributes, b.Attributes)
+	same, err := jsontext.Equal(a.Attributes, b.Attributes)
 	if err != nil || !same {
 		return false, err
 	}
-	return equalJSON(a.Source, b.Source)
+	return jsontext.Equal(a.Source, b.Source)
 }
 
 func insertProperties(ctx context.Context, s session, rows [][]string) error {

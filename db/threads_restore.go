@@ -101,7 +101,7 @@ func (b *bulk) thread(db *DB, r Restored) error {
 	for _, p := range properties {
 		b.properties = append(b.properties, []any{t.ID, p.Key, p.Value})
 	}
-	row := []any{t.ID, nil, string(t.Attributes), t.Source.null(), at(t.CreatedAt), at(t.UpdatedAt), m.last}
+	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt), m.last}
 	if t.Title != nil {
 		row[1] = *t.Title
 	}

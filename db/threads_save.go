@@ -127,7 +127,7 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 	}
 	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
 			created_at = CAST(? AS {time}) WHERE id = ?`,
-		t.Title, string(t.Attributes), t.Source.null(), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
+		t.Title, string(t.Attributes), null(t.Source), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
 		return err
 	}
 	if same, err := sameJSON(before, t); err != nil || same {

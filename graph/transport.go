@@ -16,7 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // Media types of answers. The first is the default, for clients from before the second.
@@ -128,7 +128,7 @@ func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.Ra
 		}
 		return nil, &refusal{http.StatusBadRequest, "the request body could not be read"}
 	}
-	v, err := db.DecodeJSON(body)
+	v, err := jsontext.Decode(body)
 	if err != nil {
 		return nil, &refusal{http.StatusBadRequest, "the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
 	}
@@ -167,7 +167,7 @@ func readURL(u *url.URL) (*graphql.RawParams, *refusal) {
 		case name == "query" || name == "operationName":
 			object[name] = text
 		default:
-			if object[name], err = db.DecodeJSON([]byte(text)); err != nil {
+			if object[name], err = jsontext.Decode([]byte(text)); err != nil {
 				return nil, &refusal{http.StatusBadRequest, name + " must be JSON in UTF-8"}
 			}
 		}
@@ -241,7 +241,7 @@ func halfSurrogate(document string) bool {
 				}
 				end++
 			}
-			if db.CheckText([]byte(rest[:min(end, len(rest))])) != nil {
+			if jsontext.CheckText([]byte(rest[:min(end, len(rest))])) != nil {
 				return true
 			}
 			i += end + 1

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 func testList(t *testing.T, driver db.Driver) {
@@ -219,7 +220,7 @@ var findCases = []struct {
 
 func decoded(t testing.TB, text string) map[string]any {
 	t.Helper()
-	v, err := db.DecodeJSON([]byte(text))
+	v, err := jsontext.Decode([]byte(text))
 	if err != nil {
 		t.Fatalf("%.100s: %v", text, err)
 	}

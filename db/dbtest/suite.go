@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // Run runs the whole suite on one kind of database.
@@ -81,7 +82,7 @@ func null[T any]() db.Opt[T] { return db.Opt[T]{Set: true} }
 
 func object(t testing.TB, text string) db.JSON {
 	t.Helper()
-	v, err := db.DecodeJSON([]byte(text))
+	v, err := jsontext.Decode([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

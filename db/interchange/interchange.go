@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/jsontext"
 )
 
 // MaxLine is the longest line that is read, in bytes.
@@ -251,7 +252,7 @@ func (o *object) document(key string, parse func(any) (db.JSON, error)) db.JSON 
 }
 
 func decode(line []byte) (p db.ThreadPatch, updatedAt time.Time, err error) {
-	v, err := db.DecodeJSON(line)
+	v, err := jsontext.Decode(line)
 	if err != nil {
 		return p, updatedAt, fmt.Errorf("no JSON: %w", err)
 	}

@@ -1,4 +1,4 @@
-package db
+package jsontext
 
 import (
 	"encoding/json"
@@ -7,23 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// parseJSON decodes a JSON text that [CheckText] has passed, as encoding/json
+// parse decodes a JSON text that [CheckText] has passed, as encoding/json
 // does with UseNumber, in a third of the time: strings without escapes and
 // numbers are pieces of the text. It reports false for what is no JSON, for
 // encoding/json to say why.
-func parseJSON(text string) (v any, ok bool) {
-	p := jsonParser{cursor: cursor{text: text}}
+func parse(text string) (v any, ok bool) {
+	p := parser{Scanner: Scanner{text: text}}
 	v = p.value(0)
-	p.space()
-	return v, !p.failed && p.at == len(text)
+	return v, p.Done()
 }
 
 // maxParseDepth is how deep objects and lists may nest, for encoding/json, too.
 const maxParseDepth = 10_000
 
-type jsonParser struct{ cursor }
+type parser struct{ Scanner }
 
-func (p *jsonParser) value(depth int) any {
+func (p *parser) value(depth int) any {
 	p.space()
 	if p.at == len(p.text) {
 		p.failed = true
@@ -34,14 +33,14 @@ func (p *jsonParser) value(depth int) any {
 		p.failed = true
 	case b == '{':
 		object := map[string]any{}
-		p.object(func(key string) { object[key] = p.value(depth + 1) })
+		p.Object(func(key string) { object[key] = p.value(depth + 1) })
 		return object
 	case b == '[':
 		list := []any{}
-		p.list(func() { list = append(list, p.value(depth+1)) })
+		p.List(func() { list = append(list, p.value(depth+1)) })
 		return list
 	case b == '"':
-		return p.string()
+		return p.String()
 	case b == '-' || b >= '0' && b <= '9':
 		return p.number()
 	case p.word("true"):
@@ -54,7 +53,7 @@ func (p *jsonParser) value(depth int) any {
 	return nil
 }
 
-func (p *jsonParser) word(word string) bool {
+func (p *parser) word(word string) bool {
 	found := strings.HasPrefix(p.text[p.at:], word)
 	if found {
 		p.at += len(word)
@@ -62,7 +61,7 @@ func (p *jsonParser) word(word string) bool {
 	return found
 }
 
-func (p *jsonParser) number() json.Number {
+func (p *parser) number() json.Number {
 	start := p.at
 	digits := func() {
 		first := p.at
@@ -94,9 +93,9 @@ func (p *jsonParser) number() json.Number {
 
 // unescaped decodes what \u begins, which stands at text[at:], and returns how long it is.
 func unescaped(text string) (r rune, length int) {
-	hex := func(s string) (r rune) {
+	hex := func(digits string) (r rune) {
 		for i := range 4 {
-			switch c := s[i]; {
+			switch c := digits[i]; {
 			case c >= '0' && c <= '9':
 				r = r<<4 | rune(c-'0')
 			case c|0x20 >= 'a' && c|0x20 <= 'f':
@@ -123,62 +122,75 @@ func unescaped(text string) (r rune, length int) {
 	return r, 12
 }
 
-// cursor reads JSON of lists, objects and strings.
-type cursor struct {
+// Scanner reads JSON text of lists, objects and strings whose form is known, without a value for each. After a
+// mistake it stands still and [Scanner.Done] reports false.
+type Scanner struct {
 	text   string
 	at     int
 	failed bool
 }
 
-func (c *cursor) space() {
-	for c.at < len(c.text) && strings.IndexByte(" \t\r\n", c.text[c.at]) >= 0 {
-		c.at++
+// NewScanner returns a scanner of a text that [CheckText] has passed.
+func NewScanner(text string) *Scanner { return &Scanner{text: text} }
+
+// Fail says that the text is not of the form.
+func (s *Scanner) Fail() { s.failed = true }
+
+// Done reports whether all of the text was read, without a mistake.
+func (s *Scanner) Done() bool {
+	s.space()
+	return !s.failed && s.at == len(s.text)
+}
+
+func (s *Scanner) space() {
+	for s.at < len(s.text) && strings.IndexByte(" \t\r\n", s.text[s.at]) >= 0 {
+		s.at++
 	}
 }
 
 // next reports whether the next character is b, and passes it.
-func (c *cursor) next(b byte) bool {
-	c.space()
-	if c.at < len(c.text) && c.text[c.at] == b {
-		c.at++
+func (s *Scanner) next(b byte) bool {
+	s.space()
+	if s.at < len(s.text) && s.text[s.at] == b {
+		s.at++
 		return true
 	}
 	return false
 }
 
-func (c *cursor) expect(b byte) {
-	if !c.next(b) {
-		c.failed = true
+func (s *Scanner) expect(b byte) {
+	if !s.next(b) {
+		s.failed = true
 	}
 }
 
-// list calls element where each element begins.
-func (c *cursor) list(element func()) {
-	c.expect('[')
-	if c.next(']') {
+// List calls element where each element begins.
+func (s *Scanner) List(element func()) {
+	s.expect('[')
+	if s.next(']') {
 		return
 	}
-	for !c.failed {
+	for !s.failed {
 		element()
-		if !c.next(',') {
-			c.expect(']')
+		if !s.next(',') {
+			s.expect(']')
 			return
 		}
 	}
 }
 
-// object calls member where each value begins.
-func (c *cursor) object(member func(key string)) {
-	c.expect('{')
-	if c.next('}') {
+// Object calls member where each value begins.
+func (s *Scanner) Object(member func(key string)) {
+	s.expect('{')
+	if s.next('}') {
 		return
 	}
-	for !c.failed {
-		key := c.string()
-		c.expect(':')
+	for !s.failed {
+		key := s.String()
+		s.expect(':')
 		member(key)
-		if !c.next(',') {
-			c.expect('}')
+		if !s.next(',') {
+			s.expect('}')
 			return
 		}
 	}
@@ -187,47 +199,48 @@ func (c *cursor) object(member func(key string)) {
 // simpleEscapes are what a backslash and a letter stand for.
 var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-func (c *cursor) string() string {
-	c.expect('"')
-	start := c.at
+// String reads a string.
+func (s *Scanner) String() string {
+	s.expect('"')
+	start := s.at
 	var decoded []byte // when there are escapes
-	for !c.failed && c.at < len(c.text) {
-		switch b := c.text[c.at]; {
+	for !s.failed && s.at < len(s.text) {
+		switch b := s.text[s.at]; {
 		case b == '"':
-			plain := c.text[start:c.at]
-			c.at++
+			plain := s.text[start:s.at]
+			s.at++
 			if decoded == nil {
 				return plain
 			}
 			return string(append(decoded, plain...))
 		case b == '\\':
-			decoded = append(decoded, c.text[start:c.at]...)
-			c.escape(&decoded)
-			start = c.at
+			decoded = append(decoded, s.text[start:s.at]...)
+			s.escape(&decoded)
+			start = s.at
 		case b < 0x20:
-			c.failed = true
+			s.failed = true
 		default:
-			c.at++
+			s.at++
 		}
 	}
-	c.failed = true
+	s.failed = true
 	return ""
 }
 
 // escape appends what an escape stands for.
-func (c *cursor) escape(to *[]byte) {
-	rest := c.text[c.at:]
+func (s *Scanner) escape(to *[]byte) {
+	rest := s.text[s.at:]
 	if len(rest) > 1 && rest[1] == 'u' {
 		r, length := unescaped(rest)
-		c.at += length
-		c.failed = c.failed || r < 0
+		s.at += length
+		s.failed = s.failed || r < 0
 		*to = utf8.AppendRune(*to, r)
 		return
 	}
 	if len(rest) < 2 || simpleEscapes[rest[1]] == 0 {
-		c.failed = true
+		s.failed = true
 		return
 	}
-	c.at += 2
+	s.at += 2
 	*to = append(*to, simpleEscapes[rest[1]])
 }

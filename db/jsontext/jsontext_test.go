@@ -1,4 +1,4 @@
-package db
+package jsontext
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 // decoded returns the value of JSON text that must be readable.
 func decoded(t testing.TB, text string) any {
 	t.Helper()
-	v, err := DecodeJSON([]byte(text))
+	v, err := Decode([]byte(text))
 	if err != nil {
-		t.Fatalf("DecodeJSON(%s): %v", short(text), err)
+		t.Fatalf("Decode(%s): %v", short(text), err)
 	}
 	return v
 }
@@ -30,7 +30,7 @@ func decodedObject(t testing.TB, text string) map[string]any {
 	t.Helper()
 	o, ok := decoded(t, text).(map[string]any)
 	if !ok {
-		t.Fatalf("DecodeJSON(%s) is no object", short(text))
+		t.Fatalf("Decode(%s) is no object", short(text))
 	}
 	return o
 }
@@ -38,9 +38,9 @@ func decodedObject(t testing.TB, text string) map[string]any {
 // canonicalOf returns the canonical text of the value of JSON text.
 func canonicalOf(t testing.TB, text string) string {
 	t.Helper()
-	c, err := canonical(decoded(t, text))
+	c, err := Canonical(decoded(t, text))
 	if err != nil {
-		t.Fatalf("canonical(%s): %v", short(text), err)
+		t.Fatalf("Canonical(%s): %v", short(text), err)
 	}
 	return c
 }
@@ -53,18 +53,11 @@ func short(text string) string {
 	return fmt.Sprintf("%s...%s (%d bytes)", text[:80], text[len(text)-40:], len(text))
 }
 
-// wantInvalid fails the test unless err is an Invalid error with this path; nil is any path.
-func wantInvalid(t *testing.T, call string, err error, path []any) {
+// wantLimit fails the test unless err is a LimitError.
+func wantLimit(t *testing.T, call string, err error) {
 	t.Helper()
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Code != Invalid {
-		t.Fatalf("%s: error %v (%T), want one of code Invalid", call, err, err)
-	}
-	if path == nil || len(path) == 0 && len(e.Path) == 0 {
-		return
-	}
-	if diff := cmp.Diff(path, e.Path); diff != "" {
-		t.Errorf("%s: path of the error %v (-want +got):\n%s", call, err, diff)
+	if _, ok := errors.AsType[*LimitError](err); !ok {
+		t.Fatalf("%s: error %v (%T), want a LimitError", call, err, err)
 	}
 }
 
@@ -88,7 +81,7 @@ func nested(levels int, kinds, value string) string {
 	return open.String() + value + shut.String()
 }
 
-func TestNewObject(t *testing.T) {
+func TestObject(t *testing.T) {
 	t.Parallel()
 	zeros := func(n int) string { return strings.Repeat("0", n) }
 	nines := func(n int) string { return strings.Repeat("9", n) }
@@ -217,13 +210,13 @@ func TestNewObject(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := NewObject(decodedObject(t, c.in))
-			call := fmt.Sprintf("NewObject(%s)", short(c.in))
+			got, err := Object(decodedObject(t, c.in))
+			call := fmt.Sprintf("Object(%s)", short(c.in))
 			if c.want == "" {
 				if err == nil {
 					t.Fatalf("%s = %s, want it refused", call, short(string(got)))
 				}
-				wantInvalid(t, call, err, []any{})
+				wantLimit(t, call, err)
 				return
 			}
 			if err != nil {
@@ -239,14 +232,14 @@ func TestNewObject(t *testing.T) {
 	}
 }
 
-func TestNewObjectNil(t *testing.T) {
+func TestObjectNil(t *testing.T) {
 	t.Parallel()
-	if got, err := NewObject(nil); got != "" || err != nil {
-		t.Errorf("NewObject(nil) = %q, %v, want none", got, err)
+	if got, err := Object(nil); got != "" || err != nil {
+		t.Errorf("Object(nil) = %q, %v, want none", got, err)
 	}
 }
 
-func TestNewObjectOfGoValues(t *testing.T) {
+func TestObjectOfGoValues(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -271,56 +264,56 @@ func TestNewObjectOfGoValues(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := NewObject(map[string]any{"v": c.in})
+			got, err := Object(map[string]any{"v": c.in})
 			switch {
 			case c.want == "" && err == nil:
-				t.Errorf("NewObject(v: %v) = %s, want an error", c.in, short(string(got)))
+				t.Errorf("Object(v: %v) = %s, want an error", c.in, short(string(got)))
 			case c.want != "" && (err != nil || string(got) != `{"v":`+c.want+`}`):
-				t.Errorf("NewObject(v: %v) = %s, %v, want v: %s", c.in, short(string(got)), err, short(c.want))
+				t.Errorf("Object(v: %v) = %s, %v, want v: %s", c.in, short(string(got)), err, short(c.want))
 			}
 		})
 	}
 }
 
-func TestNewObjectSize(t *testing.T) {
+func TestObjectSize(t *testing.T) {
 	t.Parallel()
-	if MaxJSONBytes != 1048576 {
-		t.Fatalf("MaxJSONBytes = %d, want 1 MiB", MaxJSONBytes)
+	if MaxBytes != 1048576 {
+		t.Fatalf("MaxBytes = %d, want 1 MiB", MaxBytes)
 	}
 	x := func(n int) string { return strings.Repeat("x", n) }
 	// 3000 numbers of five characters each that are 301 written out, and the text that fills up the rest.
 	numbers := strings.TrimSuffix(strings.Repeat("1e300,", 3000), ",")
-	room := MaxJSONBytes - len(`{"n":[],"s":""}`) - 3000*301 - 2999
+	room := MaxBytes - len(`{"n":[],"s":""}`) - 3000*301 - 2999
 	for _, c := range []struct {
 		name string
 		in   string
 		size int // of the text, 0 when it is refused
 	}{
-		{"1 MiB of text", `{"a":"` + x(MaxJSONBytes-8) + `"}`, MaxJSONBytes},
-		{"1 MiB and a byte of text", `{"a":"` + x(MaxJSONBytes-7) + `"}`, 0},
-		{"1 MiB of text, its two-byte characters escaped", `{"a":"` + strings.Repeat(`\u00e9`, (MaxJSONBytes-8)/2) + `"}`, MaxJSONBytes},
-		{"1 MiB and a byte of two-byte characters", `{"aa":"` + strings.Repeat(`é`, (MaxJSONBytes-8)/2) + `"}`, 0},
-		{"1 MiB in a key", `{"` + x(MaxJSONBytes-6) + `":1}`, MaxJSONBytes},
-		{"1 MiB and a byte in a key", `{"` + x(MaxJSONBytes-5) + `":1}`, 0},
-		{"1 MiB with numbers written out", `{"n":[` + numbers + `],"s":"` + x(room) + `"}`, MaxJSONBytes},
+		{"1 MiB of text", `{"a":"` + x(MaxBytes-8) + `"}`, MaxBytes},
+		{"1 MiB and a byte of text", `{"a":"` + x(MaxBytes-7) + `"}`, 0},
+		{"1 MiB of text, its two-byte characters escaped", `{"a":"` + strings.Repeat(`\u00e9`, (MaxBytes-8)/2) + `"}`, MaxBytes},
+		{"1 MiB and a byte of two-byte characters", `{"aa":"` + strings.Repeat(`é`, (MaxBytes-8)/2) + `"}`, 0},
+		{"1 MiB in a key", `{"` + x(MaxBytes-6) + `":1}`, MaxBytes},
+		{"1 MiB and a byte in a key", `{"` + x(MaxBytes-5) + `":1}`, 0},
+		{"1 MiB with numbers written out", `{"n":[` + numbers + `],"s":"` + x(room) + `"}`, MaxBytes},
 		{"1 MiB and a byte with numbers written out", `{"n":[` + numbers + `],"s":"` + x(room+1) + `"}`, 0},
 		{"small in, large out", `{"n":[` + strings.TrimSuffix(strings.Repeat("1e308,", 4000), ",") + `]}`, 0},
 		{"small in, large out, negative exponents", `{"n":[` + strings.TrimSuffix(strings.Repeat("5e-324,", 4000), ",") + `]}`, 0},
-		{"1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", (MaxJSONBytes-8)/3), ",") + `]}`, 6 + (MaxJSONBytes-8)/3*3 - 1 + 2},
-		{"more than 1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", MaxJSONBytes/3), ",") + `]}`, 0},
-		{"the last bracket is one too many", `{"n":["` + x(MaxJSONBytes-10+1) + `"]}`, 0},
-		{"the last bracket fits", `{"n":["` + x(MaxJSONBytes-10) + `"]}`, MaxJSONBytes},
-		{"space between tokens does not count", `{"a":` + strings.Repeat(" ", MaxJSONBytes) + `1}`, 7},
+		{"1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", (MaxBytes-8)/3), ",") + `]}`, 6 + (MaxBytes-8)/3*3 - 1 + 2},
+		{"more than 1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", MaxBytes/3), ",") + `]}`, 0},
+		{"the last bracket is one too many", `{"n":["` + x(MaxBytes-10+1) + `"]}`, 0},
+		{"the last bracket fits", `{"n":["` + x(MaxBytes-10) + `"]}`, MaxBytes},
+		{"space between tokens does not count", `{"a":` + strings.Repeat(" ", MaxBytes) + `1}`, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := NewObject(decodedObject(t, c.in))
-			call := fmt.Sprintf("NewObject(%s)", short(c.in))
+			got, err := Object(decodedObject(t, c.in))
+			call := fmt.Sprintf("Object(%s)", short(c.in))
 			if c.size == 0 {
 				if err == nil {
 					t.Fatalf("%s = %d bytes, want it refused", call, len(got))
 				}
-				wantInvalid(t, call, err, []any{})
+				wantLimit(t, call, err)
 			} else if err != nil || len(got) != c.size {
 				t.Errorf("%s = %d bytes, %v, want %d bytes", call, len(got), err, c.size)
 			}
@@ -329,9 +322,9 @@ func TestNewObjectSize(t *testing.T) {
 }
 
 // A document has no limit of size, but all others.
-func TestNewDocument(t *testing.T) {
+func TestDocument(t *testing.T) {
 	t.Parallel()
-	large := `"` + strings.Repeat("x", MaxJSONBytes) + `"`
+	large := `"` + strings.Repeat("x", MaxBytes) + `"`
 	for _, c := range []struct {
 		name string
 		in   string
@@ -349,10 +342,10 @@ func TestNewDocument(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := newDocument(decoded(t, c.in))
-			call := fmt.Sprintf("newDocument(%s)", short(c.in))
+			got, err := Document(decoded(t, c.in))
+			call := fmt.Sprintf("Document(%s)", short(c.in))
 			if c.want == "" {
-				wantInvalid(t, call, err, []any{})
+				wantLimit(t, call, err)
 			} else if err != nil || string(got) != c.want {
 				t.Errorf("%s = %s, %v, want %s", call, short(string(got)), err, short(c.want))
 			}
@@ -361,7 +354,7 @@ func TestNewDocument(t *testing.T) {
 }
 
 // Texts of one class are the same JSON value, and of two classes they are not.
-func TestEqualJSON(t *testing.T) {
+func TestEqual(t *testing.T) {
 	t.Parallel()
 	classes := [][]string{
 		{`1`, `1.0`, `1e0`, `10e-1`, `0.1e1`, `1.000`, `1E+0`},
@@ -437,12 +430,12 @@ func TestEqualJSON(t *testing.T) {
 				t.Parallel()
 				for j, other := range classes {
 					for _, b := range other {
-						got, err := equalJSON(JSON(a), JSON(b))
+						got, err := Equal(Text(a), Text(b))
 						if want := i == j; err != nil || got != want {
-							t.Errorf("equalJSON(%s, %s) = %t, %v, want %t", a, b, got, err, want)
+							t.Errorf("Equal(%s, %s) = %t, %v, want %t", a, b, got, err, want)
 						}
 						if x, y := canonicalOf(t, a), canonicalOf(t, b); (x == y) != (i == j) {
-							t.Errorf("canonical(%s) = %s, canonical(%s) = %s, want them equal: %t", a, x, b, y, i == j)
+							t.Errorf("Canonical(%s) = %s, Canonical(%s) = %s, want them equal: %t", a, x, b, y, i == j)
 						}
 					}
 				}
@@ -451,11 +444,11 @@ func TestEqualJSON(t *testing.T) {
 	}
 }
 
-func TestEqualJSONOfNone(t *testing.T) {
+func TestEqualOfNone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		a, b JSON
+		a, b Text
 		want bool
 		err  bool
 	}{
@@ -469,9 +462,9 @@ func TestEqualJSONOfNone(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := equalJSON(c.a, c.b)
+			got, err := Equal(c.a, c.b)
 			if got != c.want || (err != nil) != c.err {
-				t.Errorf("equalJSON(%q, %q) = %t, %v, want %t, an error: %t", c.a, c.b, got, err, c.want, c.err)
+				t.Errorf("Equal(%q, %q) = %t, %v, want %t, an error: %t", c.a, c.b, got, err, c.want, c.err)
 			}
 		})
 	}
@@ -485,12 +478,12 @@ func TestCanonicalHasNoLimits(t *testing.T) {
 		{"101 digits", strings.Repeat("9", 101)},
 		{"1e131071", "1e131071"},
 		{"NUL", `"\u0000"`},
-		{"more than 1 MiB", `"` + strings.Repeat("x", MaxJSONBytes) + `"`},
+		{"more than 1 MiB", `"` + strings.Repeat("x", MaxBytes) + `"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got, err := canonical(decoded(t, c.in)); err != nil || got == "" {
-				t.Errorf("canonical(%s) = %s, %v, want a text", short(c.in), short(got), err)
+			if got, err := Canonical(decoded(t, c.in)); err != nil || got == "" {
+				t.Errorf("Canonical(%s) = %s, %v, want a text", short(c.in), short(got), err)
 			}
 		})
 	}
@@ -570,8 +563,8 @@ func TestCheckText(t *testing.T) {
 			if err := CheckText([]byte(c.in)); (err == nil) != c.ok {
 				t.Errorf("CheckText(%q) = %v, want it accepted: %t", c.in, err, c.ok)
 			}
-			if _, err := DecodeJSON([]byte(c.in)); err == nil && !c.ok {
-				t.Errorf("DecodeJSON(%q) is accepted, want it refused", c.in)
+			if _, err := Decode([]byte(c.in)); err == nil && !c.ok {
+				t.Errorf("Decode(%q) is accepted, want it refused", c.in)
 			}
 		})
 	}
@@ -585,14 +578,14 @@ func TestCheckTextOfCutEscapes(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			_ = CheckText([]byte(whole[:n])) // must not panic
-			if v, err := DecodeJSON([]byte(whole[:n])); err == nil {
-				t.Errorf("DecodeJSON(%q) = %v, want it refused", whole[:n], v)
+			if v, err := Decode([]byte(whole[:n])); err == nil {
+				t.Errorf("Decode(%q) = %v, want it refused", whole[:n], v)
 			}
 		})
 	}
 }
 
-func TestDecodeJSON(t *testing.T) {
+func TestDecode(t *testing.T) {
 	t.Parallel()
 	type object = map[string]any
 	for _, c := range []struct {
@@ -637,21 +630,21 @@ func TestDecodeJSON(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := DecodeJSON([]byte(c.in))
+			got, err := Decode([]byte(c.in))
 			if (err != nil) != c.bad {
-				t.Fatalf("DecodeJSON(%s) = %v, %v, want an error: %t", short(c.in), got, err, c.bad)
+				t.Fatalf("Decode(%s) = %v, %v, want an error: %t", short(c.in), got, err, c.bad)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" && !c.bad {
-				t.Errorf("DecodeJSON(%s) (-want +got):\n%s", short(c.in), diff)
+				t.Errorf("Decode(%s) (-want +got):\n%s", short(c.in), diff)
 			}
 		})
 	}
 }
 
-func TestObject(t *testing.T) {
+func TestCheckObject(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		in JSON
+		in Text
 		ok bool
 	}{
 		{`{}`, true}, {`{"a": [1]}`, true},
@@ -659,16 +652,16 @@ func TestObject(t *testing.T) {
 	} {
 		t.Run(string(c.in), func(t *testing.T) {
 			t.Parallel()
-			if err := c.in.object(); (err == nil) != c.ok {
-				t.Errorf("JSON(%q).object() = %v, want an object: %t", c.in, err, c.ok)
+			if err := c.in.CheckObject(); (err == nil) != c.ok {
+				t.Errorf("Text(%q).CheckObject() = %v, want an object: %t", c.in, err, c.ok)
 			}
 		})
 	}
 }
 
-// FuzzNewObject: an accepted value is within the limits, its text has the same
+// FuzzObject: an accepted value is within the limits, its text has the same
 // value, and writing that value out again gives the same text.
-func FuzzNewObject(f *testing.F) {
+func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `[1,"x",null,true,{"b":[]}]`, `9007199254740993`, `-0.0`, `1.50`, `1e3`, `5e-324`, `4e-324`, `1.8e308`, `1.81e308`,
 		`1e131071`, `0e99999999999999999999`, `1e-99999999999999999999`, `"\u0000"`, `"\ud83d\ude00"`, `"\ud83d"`, `"<\u2028\u001f\\\"/"`,
@@ -678,7 +671,7 @@ func FuzzNewObject(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := DecodeJSON(data)
+		v, err := Decode(data)
 		if err != nil {
 			return
 		}
@@ -686,26 +679,24 @@ func FuzzNewObject(f *testing.F) {
 		if !ok {
 			o = map[string]any{"v": v}
 		}
-		j, err := NewObject(o)
+		j, err := Object(o)
 		if err != nil {
-			if !Invalid.Is(err) {
-				t.Fatalf("NewObject(%s): %v, want the code Invalid", data, err)
-			}
+			wantLimit(t, fmt.Sprintf("Object(%s)", data), err)
 			return
 		}
-		if len(j) > MaxJSONBytes || !utf8.ValidString(string(j)) || !json.Valid([]byte(j)) || j.object() != nil {
-			t.Fatalf("NewObject(%s) = %s, want an object in UTF-8 within the limits", data, j)
+		if len(j) > MaxBytes || !utf8.ValidString(string(j)) || !json.Valid([]byte(j)) || j.CheckObject() != nil {
+			t.Fatalf("Object(%s) = %s, want an object in UTF-8 within the limits", data, j)
 		}
 		again := decodedObject(t, string(j))
-		want, err := canonical(o)
+		want, err := Canonical(o)
 		if err != nil {
-			t.Fatalf("canonical(%s): %v", data, err)
+			t.Fatalf("Canonical(%s): %v", data, err)
 		}
-		if got, err := canonical(again); err != nil || got != want {
-			t.Fatalf("canonical of NewObject(%s) = %s, %v, want %s", data, got, err, want)
+		if got, err := Canonical(again); err != nil || got != want {
+			t.Fatalf("canonical of Object(%s) = %s, %v, want %s", data, got, err, want)
 		}
-		if k, err := NewObject(again); err != nil || k != j {
-			t.Fatalf("NewObject(%s) = %s, %v, want it as it was", j, k, err)
+		if k, err := Object(again); err != nil || k != j {
+			t.Fatalf("Object(%s) = %s, %v, want it as it was", j, k, err)
 		}
 	})
 }
@@ -763,8 +754,8 @@ func FuzzCheckText(f *testing.F) {
 	})
 }
 
-// FuzzParseJSON holds our decoder against encoding/json.
-func FuzzParseJSON(f *testing.F) {
+// FuzzParse holds our decoder against encoding/json.
+func FuzzParse(f *testing.F) {
 	for _, text := range []string{`{"a":[1,-0,0.10,1e5,1E-2,12345678901234567890],"b":{"c":null,"d":true,"e":false}}`, ` [ ] `, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00\/\b\f\n\r\t\\\""`,
 		`01`, `1.`, `.5`, `-`, `1e`, `+1`, `nul`, `truefalse`, `[1,]`, `{"a":}`, `{"a" 1}`, `{,}`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"\n\"", `"abc`, `"\`, `1 2`, ``, ` `, `[[[[[]]]]]`, `"\ud800"`, `{"":""}`,
 		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)} {
@@ -774,7 +765,7 @@ func FuzzParseJSON(f *testing.F) {
 		if CheckText([]byte(text)) != nil {
 			return
 		}
-		got, ok := parseJSON(text)
+		got, ok := parse(text)
 		d := json.NewDecoder(strings.NewReader(text))
 		d.UseNumber()
 		var want any
