@@ -24,19 +24,19 @@ type counters struct {
 	counts Counts
 }
 
-// place gives the message the place after those counted, and counts it.
-func (c *counters) place(m *Message) {
+// add gives the message the place after those counted, and counts it.
+func (c *counters) add(m *Message) {
 	for i, r := range roles {
 		if r == m.Role {
 			c.counts[i]++
 		}
 	}
 	if m.Role == RoleSystem {
-		m.place(c.counts.Of(NewRoleSet([]Role{RoleSystem})))
+		m.assignSequence(c.counts.Of(NewRoleSet([]Role{RoleSystem})))
 		return
 	}
 	c.last++
-	m.place(c.last)
+	m.assignSequence(c.last)
 }
 
 // countColumns hold the counters of a thread.

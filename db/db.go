@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+
+	"github.com/threadstore/threadstore/db/coalesce"
 )
 
 // DB is an open database. It is safe for concurrent use.
@@ -20,17 +22,18 @@ type DB struct {
 	dialect *dialect
 	options Options
 	writer  *sqlx.DB
-	reader  *sqlx.DB // the writer, unless SQLite has a file
-	group   *group   // of writes, on SQLite
-	appends *company[oneAppend]
-	finds   *company[oneFind]   // on PostgreSQL
-	threads *company[oneThread] // on PostgreSQL
-	running tasks               // what those who wanted it may have left
-	common  commonValues
-	queries sync.Map // query text as written -> as the dialect has it
-	log     *slog.Logger
-	now     func() time.Time
-	newID   func() string
+	reader  *sqlx.DB        // the writer, unless SQLite has a file
+	group   *groupCommitter // on SQLite
+	// Requests at the same time that share statements; finds and threads on PostgreSQL only.
+	appends    *coalesce.Coalescer[appendRequest]
+	finds      *coalesce.Coalescer[findRequest]
+	threads    *coalesce.Coalescer[threadRequest]
+	background tasks // work whose caller may be gone; Close waits for it
+	frequent   frequentValues
+	queries    sync.Map // query text as written -> as the dialect has it
+	log        *slog.Logger
+	now        func() time.Time
+	newID      func() string
 }
 
 // Hooks replace what a test or an instrument needs to see. Zero fields mean the real thing.
@@ -51,8 +54,8 @@ func Open(o Options, h Hooks) (*DB, error) {
 	switch o.Driver {
 	case PostgreSQL:
 		d = &postgres
-		if o.pooled() {
-			d = &pooled
+		if o.txPooling() {
+			d = &postgresTxPooling
 		}
 	case SQLite:
 		d = &sqlite3
@@ -63,15 +66,16 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, common: commonValues{seed: maphash.MakeSeed()}}
+	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, frequent: frequentValues{seed: maphash.MakeSeed()}}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	l := lanes{statements: max((o.PoolSize+o.MaxOverflow)/4, 2), patience: cmp.Or(h.MaxWait, maxWait), elsewhere: true, spawn: db.running.Go}
+	l := coalesce.Limits{Batches: max((o.PoolSize+o.MaxOverflow)/4, 2), MaxWait: cmp.Or(h.MaxWait, maxWait), FallbackOnTimeout: true,
+		Busy: errTooBusy, IsFinal: Unavailable.Is, Go: db.background.Go}
 	if c.single {
-		l.statements, l.patience, l.elsewhere = 1, o.PoolTimeout, false
+		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
 	}
-	db.appends = &company[oneAppend]{lanes: l, fits: db.Messages().fits, together: db.Messages().addTogether}
-	db.threads = &company[oneThread]{lanes: l, fits: (*oneThread).alike, together: db.Messages().listTogether}
-	db.finds = &company[oneFind]{lanes: l, fits: (*oneFind).alike, together: db.Threads().findTogether}
+	db.appends = coalesce.New(l, db.Messages().canJoin, db.Messages().appendBatch)
+	db.threads = coalesce.New(l, (*threadRequest).canJoin, db.Messages().listBatch)
+	db.finds = coalesce.New(l, (*findRequest).canJoin, db.Threads().findBatch)
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -90,7 +94,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	if c.single {
 		db.writer = pool(c.writer, 1, 0)
-		db.group = &group{db: db}
+		db.group = newGroupCommitter(db)
 	} else {
 		db.writer = pool(c.writer, o.PoolSize, o.MaxOverflow)
 	}
@@ -104,7 +108,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	return db, nil
 }
 
-// maxWait is how long to wait for company before taking a connection of
+// maxWait is how long to wait for a shared statement before taking a connection of
 // one's own: several times what a statement takes, so that one which waits for a
 // lock keeps nobody else.
 const maxWait = 20 * time.Millisecond
@@ -114,7 +118,7 @@ const closeWait = 5 * time.Second
 
 // Close ends all connections, after the writes under way. Whoever calls it has ended the requests.
 func (db *DB) Close() error {
-	db.running.wait(closeWait)
+	db.background.wait(closeWait)
 	var err error
 	if db.reader != db.writer {
 		err = db.reader.Close()

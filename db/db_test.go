@@ -86,7 +86,7 @@ func TestPreparedStatements(t *testing.T) {
 	list()
 	// Many shapes: more than a connection keeps.
 	for columns := range db.Columns(300) {
-		if _, err := store.Messages().ListByThreads(db.Only(t.Context(), 0, columns), []string{"t"}, db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
+		if _, err := store.Messages().ListByThreads(db.WithProjection(t.Context(), 0, columns), []string{"t"}, db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -53,7 +53,7 @@ type dialect struct {
 	// open returns how the connections of a pool are made.
 	open func(Options) (opened, error)
 	// classify says what a driver's error means.
-	classify func(error) problem
+	classify func(error) errClass
 }
 
 // opened is a database's connectors. One without a reader has one pool for both.
@@ -63,15 +63,15 @@ type opened struct {
 	single, memory bool
 }
 
-// problem is what a driver's error means to us.
-type problem int
+// errClass is what a driver's error means to us.
+type errClass int
 
 const (
-	other       problem = iota
-	duplicate           // the primary key of messages
-	lost                // the connection is gone, and with it what was not committed
-	retryable           // the transaction was undone in favour of another; it may be run again
-	unavailable         // the server is away, starting, full or read-only
+	other       errClass = iota
+	duplicate            // the primary key of messages
+	lost                 // the connection is gone, and with it what was not committed
+	retryable            // the transaction was undone in favour of another; it may be run again
+	unavailable          // the server is away, starting, full or read-only
 )
 
 // query returns text in the words and placeholders of the dialect.

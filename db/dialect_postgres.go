@@ -39,7 +39,7 @@ var postgres = dialect{
 		c, err := connectPostgres(o)
 		return opened{writer: prepared{c}}, err
 	},
-	classify: func(err error) problem {
+	classify: func(err error) errClass {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
 			switch e.Code {
 			case "23505":

@@ -65,7 +65,7 @@ var sqlite3 = dialect{
 			single: true,
 		}, nil
 	},
-	classify: func(err error) problem {
+	classify: func(err error) errClass {
 		e, ok := errors.AsType[*sqlite.Error](err)
 		if !ok {
 			return other

@@ -39,10 +39,11 @@
 // session handed in may be used, since with a pool of one a second connection
 // would never come. What is written outside of one (addOne) is a single statement.
 //
-// Company. Writers at the same time share transactions on SQLite ([group]), and
-// appends, searches and reads of single threads share statements ([company]):
-// what comes while some are under way is the next one. Nobody waits for company,
-// each gets what it would get alone, and what fails harms no other.
+// Coalescing. Writers at the same time share transactions on SQLite
+// (groupCommitter), and appends, searches and reads of single threads share
+// statements ([coalesce.Coalescer]): what comes while some are under way is the
+// next batch. Nobody waits for others to come, each gets what it would get alone,
+// and what fails harms no other.
 //
 // Plans. PostgreSQL makes the plan of a statement once for a connection, by
 // settings that leave it an index or nothing (planner), and joins begin where

@@ -3,21 +3,21 @@ package db
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/threadstore/threadstore/db/coalesce"
 )
 
-// group commits the writes that wait for a SQLite file together: making one
-// transaction durable takes as long as making a hundred so. A write that fails
-// is undone alone and harms no other. It is safe for concurrent use.
-type group struct {
-	db      *DB
-	mu      sync.Mutex
-	waiting []*groupedWrite
-	running bool
+// groupCommitter commits the writes that wait for a SQLite file together: making
+// one transaction durable takes as long as making a hundred so. A write that
+// fails is undone alone and harms no other. It is safe for concurrent use.
+type groupCommitter struct {
+	db    *DB
+	queue coalesce.Queue[*groupedWrite]
+	waits *backoff.ExponentialBackOff // of the one worker, while another process writes
 }
 
 // maxGroup is how many writes share a transaction at most, so that the first of them is answered soon.
@@ -25,108 +25,83 @@ const maxGroup = 256
 
 // groupedWrite is one write and, when it is done, what came of it.
 type groupedWrite struct {
-	ctx   context.Context
-	fn    func(session) error
-	late  bool          // fn may refuse after it has written
-	until time.Time     // it does not begin later
-	alone bool          // in a transaction of its own, since one that it was in failed as a whole
-	done  chan struct{} // closed when err is final
-	err   error
+	ctx            context.Context
+	fn             func(session) error
+	needsSavepoint bool          // fn may refuse after it has written
+	until          time.Time     // it does not begin later
+	alone          bool          // in a transaction of its own, since one that it was in failed as a whole
+	done           chan struct{} // closed when err is final
+	err            error
+}
+
+func newGroupCommitter(db *DB) *groupCommitter {
+	g := &groupCommitter{db: db, waits: newWaits()}
+	g.queue = coalesce.Queue[*groupedWrite]{Workers: 1, Next: nextGroup, Run: g.run, Go: db.background.Go}
+	return g
 }
 
 // do runs fn in a transaction, which it may share, and returns when that is
 // committed. Until fn has begun it can be withdrawn, by ctx or because it has
 // waited for the pool timeout; then it runs to its end, since SQLite, when it is
-// interrupted, undoes the whole transaction. Unless late, fn refuses, by an
-// [*Error], only before it has written: then there is nothing to undo.
-func (g *group) do(ctx context.Context, late bool, fn func(session) error) error {
-	w := &groupedWrite{ctx: ctx, fn: fn, late: late, until: time.Now().Add(g.db.options.PoolTimeout), done: make(chan struct{})}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, w)
-	if !g.running {
-		g.running = true
-		g.db.running.Go(g.run) // ends when nobody waits
-	}
-	g.mu.Unlock()
-	patience := time.NewTimer(g.db.options.PoolTimeout)
-	defer patience.Stop()
+// interrupted, undoes the whole transaction. Without needsSavepoint, fn refuses,
+// by an [*Error], only before it has written: then there is nothing to undo.
+func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
+	w := &groupedWrite{ctx: ctx, fn: fn, needsSavepoint: needsSavepoint, until: time.Now().Add(g.db.options.PoolTimeout), done: make(chan struct{})}
+	g.queue.Push(w)
+	timeout := time.NewTimer(g.db.options.PoolTimeout)
+	defer timeout.Stop()
 	select {
 	case <-w.done:
 	case <-ctx.Done():
-		if g.withdraw(w) {
+		if g.queue.Withdraw(w) {
 			return ctx.Err()
 		}
-	case <-patience.C:
-		if g.withdraw(w) {
-			return tooBusy
+	case <-timeout.C:
+		if g.queue.Withdraw(w) {
+			return errTooBusy
 		}
 	}
 	<-w.done
 	return w.err
 }
 
-// withdraw takes a write back and reports whether it still waited.
-func (g *group) withdraw(w *groupedWrite) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.Index(g.waiting, w)
-	if i >= 0 {
-		g.waiting = slices.Delete(slices.Clone(g.waiting), i, i+1)
-	}
-	return i >= 0
-}
-
-// next returns the writes for the next transaction; with none, run ends.
-func (g *group) next() []*groupedWrite {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := slices.IndexFunc(g.waiting, func(w *groupedWrite) bool { return w.alone })
+// nextGroup takes the writes for the next transaction.
+func nextGroup(waiting []*groupedWrite) (writes, rest []*groupedWrite) {
+	n := slices.IndexFunc(waiting, func(w *groupedWrite) bool { return w.alone })
 	switch {
 	case n < 0:
-		n = min(len(g.waiting), maxGroup)
+		n = min(len(waiting), maxGroup)
 	case n == 0:
 		n = 1
 	}
-	writes := g.waiting[:n:n]
-	g.waiting = g.waiting[n:]
-	g.running = n > 0
-	return writes
+	return waiting[:n:n], waiting[n:]
 }
 
-// again lets the writes wait once more, before all others.
-func (g *group) again(writes []*groupedWrite) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting = append(writes, g.waiting...)
-}
-
-func (g *group) run() {
-	waits := newWaits()
-	for writes := g.next(); len(writes) > 0; writes = g.next() {
-		begun, err := g.commit(writes)
-		switch {
-		case err != nil && !begun && g.db.classify(err) == retryable: // another process is writing
-			g.again(stillWaiting(writes))
-			time.Sleep(waits.NextBackOff())
-			continue
-		case err != nil && begun && len(writes) > 1: // by which of them is not known
-			for _, w := range writes {
-				w.alone = true
-			}
-			g.again(writes)
-			continue
-		}
-		waits.Reset()
+// run commits the writes, or lets them wait once more.
+func (g *groupCommitter) run(writes []*groupedWrite) {
+	begun, err := g.commit(writes)
+	switch {
+	case err != nil && !begun && g.db.classify(err) == retryable: // another process is writing
+		g.queue.Requeue(stillWaiting(writes))
+		time.Sleep(g.waits.NextBackOff())
+		return
+	case err != nil && begun && len(writes) > 1: // by which of them is not known
 		for _, w := range writes {
-			if err != nil {
-				w.err = err
-			}
-			close(w.done)
+			w.alone = true
 		}
+		g.queue.Requeue(writes)
+		return
+	}
+	g.waits.Reset()
+	for _, w := range writes {
+		if err != nil {
+			w.err = err
+		}
+		close(w.done)
 	}
 }
 
-var tooBusy = &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
+var errTooBusy = &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
 
 // stillWaiting ends the writes whose time is over while another process writes, and returns the others.
 func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
@@ -136,7 +111,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 		case w.ctx.Err() != nil:
 			w.err = w.ctx.Err()
 		case now.After(w.until):
-			w.err = tooBusy
+			w.err = errTooBusy
 		default:
 			others = append(others, w)
 			continue
@@ -148,7 +123,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 
 // commit runs the writes in one transaction, which has begun unless its error
 // says why it could not.
-func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
+func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) {
 	err = g.db.transaction(context.Background(), g.db.writer, func(s session) error {
 		begun, s.whole = true, true
 		for _, w := range writes {
@@ -156,13 +131,13 @@ func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
 				continue
 			}
 			if len(writes) == 1 {
-				return guarded(func() error { return w.fn(s) })
+				return coalesce.RecoverToError(func() error { return w.fn(s) })
 			}
-			if w.late {
-				if err := undoable(s, w); err != nil {
+			if w.needsSavepoint {
+				if err := inSavepoint(s, w); err != nil {
 					return err
 				}
-			} else if w.err = guarded(func() error { return w.fn(s) }); w.err != nil && !refused(w.err) {
+			} else if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil && !refused(w.err) {
 				return w.err
 			}
 		}
@@ -171,12 +146,12 @@ func (g *group) commit(writes []*groupedWrite) (begun bool, err error) {
 	return begun, err
 }
 
-// undoable runs a write and undoes it if it fails. Its own error is of the whole transaction.
-func undoable(s session, w *groupedWrite) error {
+// inSavepoint runs a write and undoes it if it fails. Its own error is of the whole transaction.
+func inSavepoint(s session, w *groupedWrite) error {
 	if _, err := s.exec(w.ctx, "SAVEPOINT write"); err != nil {
 		return err
 	}
-	if w.err = guarded(func() error { return w.fn(s) }); w.err != nil {
+	if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil {
 		if _, err := s.exec(w.ctx, "ROLLBACK TO write"); err != nil {
 			return err
 		}
@@ -188,14 +163,4 @@ func undoable(s session, w *groupedWrite) error {
 func refused(err error) bool {
 	_, ok := errors.AsType[*Error](err)
 	return ok
-}
-
-// guarded turns a panic of fn into an error: it must not end what others wait for, nor the process.
-func guarded(fn func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return fn()
 }

@@ -42,9 +42,7 @@ func TestGroupBreaks(t *testing.T) {
 		})
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		store.group.mu.Lock()
-		waiting := len(store.group.waiting) // those of an attempt under way are put back
-		store.group.mu.Unlock()
+		waiting := store.group.queue.Len() // those of an attempt under way are put back
 		if waiting == len(results) {
 			break
 		}

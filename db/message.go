@@ -30,9 +30,9 @@ type Message struct {
 	metrics     JSON
 }
 
-// place puts the message where it is the n-th (from 1) of the thread's system
+// assignSequence puts the message where it is the n-th (from 1) of the thread's system
 // messages, or of its others.
-func (m *Message) place(n int) {
+func (m *Message) assignSequence(n int) {
 	if m.Role == RoleSystem {
 		m.Sequence, m.position = 0, n
 	} else {

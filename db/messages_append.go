@@ -81,7 +81,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 				continue
 			}
 			m := *fresh[i] // a copy: the transaction may be run again
-			counted.place(&m)
+			counted.add(&m)
 			stored[i], known[m.ID] = &m, &m
 			added = append(added, &m)
 		}
@@ -125,38 +125,38 @@ func givenIDs(patches []MessagePatch) (ids []string) {
 	return ids
 }
 
-// growth is what one more message changes in the row of its thread, which is t.
-type growth struct {
+// counterUpdate is what one more message changes in the row of its thread, which is t.
+type counterUpdate struct {
 	set   string // for UPDATE
 	place string // the message's place among the system messages, or among the others
 }
 
-func growthBy(role Role) growth {
+func countersAfter(role Role) counterUpdate {
 	count := string(role) + `_count`
 	if role == RoleSystem {
-		return growth{`system_count = system_count + 1`, `system_count`}
+		return counterUpdate{`system_count = system_count + 1`, `system_count`}
 	}
-	return growth{`last_sequence = last_sequence + 1, ` + count + ` = ` + count + ` + 1`, `last_sequence`}
+	return counterUpdate{`last_sequence = last_sequence + 1, ` + count + ` = ` + count + ` + 1`, `last_sequence`}
 }
 
-// appended is what came of an append: the message as it is stored, with its
+// appendResult is what came of an append: the message as it is stored, with its
 // thread. The thread is nil when its row cannot be read, which is for those to
 // find out who ask for it.
-type appended struct {
+type appendResult struct {
 	message *Message
 	thread  *Thread
 }
 
 // read reads a row of the wanted columns of the thread and the place of m.
-func (a *appended) read(d *dialect, wanted []column[threadRow], m Message, v []driver.Value) error {
+func (a *appendResult) read(d *dialect, selected []column[threadRow], m Message, v []driver.Value) error {
 	var n columnInt
-	if _ = n.Scan(v[len(wanted)]); n.err != nil {
+	if _ = n.Scan(v[len(selected)]); n.err != nil {
 		return n.err
 	}
-	m.place(n.int)
+	m.assignSequence(n.int)
 	a.message = &m
 	var row threadRow
-	if fill(&row, wanted, v) == nil {
+	if fill(&row, selected, v) == nil {
 		if read, err := row.thread(d); err == nil {
 			a.thread = read
 		}
@@ -164,49 +164,49 @@ func (a *appended) read(d *dialect, wanted []column[threadRow], m Message, v []d
 	return nil
 }
 
-// oneAppend is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
-type oneAppend struct {
+// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
+type appendRequest struct {
 	message Message
 	given   bool    // its id is the client's
-	columns Columns // of the thread, that are wanted
-	result  appended
+	columns Columns // of the thread, that are selected
+	result  appendResult
 }
 
-// append appends m, in company if there is any. What it leaves out, such as for
+// append appends m, in a batch with others that come at the same time. What it leaves out, such as for
 // an unknown thread, has no message; an id that is taken may be an error.
-func (r *Messages) append(ctx context.Context, m Message, given bool) (appended, error) {
-	one := &oneAppend{message: m, given: given, columns: columnsOf(ctx).threads}
+func (r *Messages) append(ctx context.Context, m Message, given bool) (appendResult, error) {
+	one := &appendRequest{message: m, given: given, columns: projectionOf(ctx).threads}
 	alone := false
-	err := r.db.appends.do(ctx, one, func() (err error) {
+	err := r.db.appends.Do(ctx, one, func() (err error) {
 		alone = true
 		if r.db.dialect.writableCTE {
 			one.result, err = r.addOne(ctx, m)
 			return err
 		}
-		return r.addInTx(ctx, []*oneAppend{one})
+		return r.addInTx(ctx, []*appendRequest{one})
 	})
 	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
 		one.result, err = r.addOne(ctx, m)
 	}
 	if err != nil { // who did not wait for a statement must not look at what it is still being given
-		return appended{}, r.db.explain(ctx, err)
+		return appendResult{}, r.db.mapError(ctx, err)
 	}
 	return one.result, nil
 }
 
 // differs reports whether one is of another thread than the others. A statement
 // appends one message to a thread: every change has an updatedAt of its own.
-func (one *oneAppend) differs(from []*oneAppend) bool {
-	return !slices.ContainsFunc(from, func(other *oneAppend) bool { return other.message.ThreadID == one.message.ThreadID })
+func (one *appendRequest) differs(from []*appendRequest) bool {
+	return !slices.ContainsFunc(from, func(other *appendRequest) bool { return other.message.ThreadID == one.message.ThreadID })
 }
 
-// fits reports whether one can be appended together with the others.
-func (r *Messages) fits(one *oneAppend, others []*oneAppend) bool {
-	return !r.db.dialect.writableCTE || one.differs(others)
+// canJoin reports whether one can be appended by one statement with the others.
+func (r *Messages) canJoin(one *appendRequest, batch []*appendRequest) bool {
+	return !r.db.dialect.writableCTE || one.differs(batch)
 }
 
-// addTogether appends several messages.
-func (r *Messages) addTogether(ctx context.Context, all []*oneAppend) error {
+// appendBatch appends several messages.
+func (r *Messages) appendBatch(ctx context.Context, all []*appendRequest) error {
 	if r.db.dialect.writableCTE {
 		return r.addShared(ctx, all)
 	}
@@ -216,13 +216,13 @@ func (r *Messages) addTogether(ctx context.Context, all []*oneAppend) error {
 // addOne appends a message in one statement of PostgreSQL: it takes the next
 // place from the thread's row, which it locks, and puts the message there.
 // Nothing is appended when there is no such thread.
-func (r *Messages) addOne(ctx context.Context, m Message) (a appended, err error) {
-	grow := growthBy(m.Role)
+func (r *Messages) addOne(ctx context.Context, m Message) (a appendResult, err error) {
+	grow := countersAfter(m.Role)
 	sequence, position := `t.`+grow.place, `0`
 	if m.Role == RoleSystem {
 		sequence, position = position, sequence
 	}
-	columns := columnsOf(ctx).threads
+	columns := projectionOf(ctx).threads
 	values := m.values(r.db.dialect) // id, sequence, position, role, and so on
 	args := append([]any{r.db.dialect.formatTime(r.db.Now()), m.ThreadID, values[0]}, values[3:]...)
 	query := `WITH t AS (
@@ -235,16 +235,16 @@ func (r *Messages) addOne(ctx context.Context, m Message) (a appended, err error
 			FROM t
 		)
 		SELECT ` + threadTable.list(columns) + `, t.` + grow.place + `{on disk} FROM t`
-	wanted := threadTable.these(columns)
+	selected := threadTable.selected(columns)
 	err = r.db.retry(ctx, func() error {
-		a = appended{}
-		conn, err := r.db.take(ctx, r.db.writer)
+		a = appendResult{}
+		conn, err := r.db.acquire(ctx, r.db.writer)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return r.db.again(session{db: r.db, conn: conn, on: conn}.each(ctx, query, args, func(v []driver.Value) error {
-			return a.read(r.db.dialect, wanted, m, v)
+		return r.db.asRetryable(session{db: r.db, conn: conn, on: conn}.each(ctx, query, args, func(v []driver.Value) error {
+			return a.read(r.db.dialect, selected, m, v)
 		}))
 	})
 	return a, err
@@ -256,7 +256,7 @@ var sharedColumns = []bulkColumn{{"index", "bigint"}, {"thread_id", "text"}, {"i
 
 // addShared is [Messages.addOne] for several messages of different threads. It
 // waits for nobody: a thread that somebody else is writing is left out.
-func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
+func (r *Messages) addShared(ctx context.Context, shared []*appendRequest) error {
 	d := r.db.dialect
 	rows := make([][]any, len(shared))
 	var columns Columns
@@ -266,7 +266,7 @@ func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 		rows[i] = append([]any{i, w.message.ThreadID, v[0]}, v[3:]...)
 	}
 	from, values, args := unnested("g", sharedColumns, rows)
-	wanted := threadTable.these(columns)
+	selected := threadTable.selected(columns)
 	query := `WITH free AS MATERIALIZED (
 			SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED
 		), t AS (
@@ -285,20 +285,20 @@ func (r *Messages) addShared(ctx context.Context, shared []*oneAppend) error {
 	return r.db.read(ctx, func(s session) error {                    // which tries again only when nothing has been changed
 		return s.each(ctx, query, args, func(v []driver.Value) error {
 			w := shared[v[0].(int64)]
-			return w.result.read(d, wanted, w.message, v[1:])
+			return w.result.read(d, selected, w.message, v[1:])
 		})
 	})
 }
 
-// addInTx is addTogether on SQLite, in one transaction. It leaves out what takes
+// addInTx is appendBatch on SQLite, in one transaction. It leaves out what takes
 // more than its statements, such as a thread that is unknown, whose updated_at
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
-func (r *Messages) addInTx(ctx context.Context, all []*oneAppend) error {
+func (r *Messages) addInTx(ctx context.Context, all []*appendRequest) error {
 	return r.db.inTx(ctx, false, func(s session) error {
 		var given []string
 		for _, one := range all {
-			one.result = appended{}
+			one.result = appendResult{}
 			if one.given {
 				given = append(given, one.message.ID)
 			}
@@ -307,9 +307,9 @@ func (r *Messages) addInTx(ctx context.Context, all []*oneAppend) error {
 		if err != nil {
 			return err
 		}
-		rest := slices.DeleteFunc(slices.Clone(all), func(one *oneAppend) bool { return known[one.message.ID] != nil })
+		rest := slices.DeleteFunc(slices.Clone(all), func(one *appendRequest) bool { return known[one.message.ID] != nil })
 		for len(rest) > 0 {
-			var now, later []*oneAppend
+			var now, later []*appendRequest
 			for _, one := range rest {
 				if one.differs(now) {
 					now = append(now, one)
@@ -329,10 +329,10 @@ func (r *Messages) addInTx(ctx context.Context, all []*oneAppend) error {
 // addRound appends messages of different threads in two statements. Neither is
 // of a kind that SQLite could undo alone, which would cost a copy of each page:
 // see insertValues. (A statement that reads json_each is, whatever its conflict clause.)
-func (r *Messages) addRound(ctx context.Context, s session, round []*oneAppend) error {
+func (r *Messages) addRound(ctx context.Context, s session, round []*appendRequest) error {
 	d := s.db.dialect
 	var columns Columns
-	byThread := map[string]*oneAppend{}
+	byThread := map[string]*appendRequest{}
 	var grown []any
 	for _, one := range round {
 		columns |= one.columns
@@ -340,7 +340,7 @@ func (r *Messages) addRound(ctx context.Context, s session, round []*oneAppend) 
 		grown = append(grown, one.message.ThreadID, string(one.message.Role))
 	}
 	now := d.formatTime(r.db.Now())
-	wanted := threadTable.these(columns)
+	selected := threadTable.selected(columns)
 	var added [][]any
 	if err := s.each(ctx, `WITH grown(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
 		UPDATE OR FAIL threads SET updated_at = ?, last_sequence = last_sequence + (role <> 'system'), system_count = system_count + (role = 'system'),
@@ -350,9 +350,9 @@ func (r *Messages) addRound(ctx context.Context, s session, round []*oneAppend) 
 		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(grown, now, now), func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
-			v[len(wanted)] = v[len(wanted)+1]
+			v[len(selected)] = v[len(selected)+1]
 		}
-		if err := one.result.read(d, wanted, one.message, v); err != nil {
+		if err := one.result.read(d, selected, one.message, v); err != nil {
 			return err
 		}
 		added = append(added, append(one.result.message.values(d), one.message.ThreadID))

@@ -155,7 +155,7 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 	if !knownID(id) {
 		return nil, nil
 	}
-	columns := columnsOf(ctx).messages | MessageID | MessageThreadID
+	columns := projectionOf(ctx).messages | MessageID | MessageThreadID
 	err = r.db.read(ctx, func(s session) error {
 		found = nil // of an attempt before
 		return messageTable.read(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.id = ?`, []any{id}, func(row *messageRow) (err error) {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// parked is added to a place while its message moves to another one: unique
+// renumberOffset is added to a place while its message moves to another one: unique
 // indexes are checked row by row, and no thread is that long.
-const parked = 1 << 40
+const renumberOffset = 1 << 40
 
 // merged is what makes a list of messages out of the stored ones.
 type merged struct {
@@ -20,8 +20,8 @@ type merged struct {
 }
 
 // merge puts list in the place of the stored messages: known ids are updated,
-// new ones added, the rest dropped. With anew, the stored fields of known ones do not count.
-func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (merged, error) {
+// new ones added, the rest dropped. With resetKnown, the stored fields of known ones do not count.
+func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (merged, error) {
 	var r merged
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
@@ -34,7 +34,7 @@ func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now 
 			m.ID = db.newID()
 		} else if m.ID, before = *p.ID, old[*p.ID]; before == nil {
 			r.unknown = append(r.unknown, m.ID)
-		} else if !anew {
+		} else if !resetKnown {
 			m = *before
 		}
 		if err := m.apply(p, now); err != nil {
@@ -43,7 +43,7 @@ func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now 
 		if err := m.validate(); err != nil {
 			return r, At(err, i)
 		}
-		r.place(&m)
+		r.add(&m)
 		if before == nil {
 			r.added = append(r.added, &m)
 			continue
@@ -65,8 +65,8 @@ func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now 
 
 // replaceMessages makes list the thread's messages instead of the stored ones,
 // and returns the new counters of the thread.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, anew bool) (counters, error) {
-	r, err := merge(s.db, threadID, stored, list, now, anew)
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (counters, error) {
+	r, err := merge(s.db, threadID, stored, list, now, resetKnown)
 	if err != nil {
 		return counters{}, err
 	}
@@ -87,7 +87,7 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 	if len(r.moved) > 0 {
 		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-			WHERE thread_id = ? AND id {in}`, parked, parked, threadID, s.db.dialect.list(r.moved)); err != nil {
+			WHERE thread_id = ? AND id {in}`, renumberOffset, renumberOffset, threadID, s.db.dialect.list(r.moved)); err != nil {
 			return counters{}, err
 		}
 	}

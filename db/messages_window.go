@@ -63,7 +63,7 @@ func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Wind
 		return nil, nil
 	}
 	err = r.db.read(ctx, func(s session) error {
-		found, err = windows(ctx, s, known, w, columnsOf(ctx).messages)
+		found, err = windows(ctx, s, known, w, projectionOf(ctx).messages)
 		return err
 	})
 	return found, err
@@ -75,7 +75,7 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 	if !knownID(threadID) {
 		return nil, nil, nil
 	}
-	columns := columnsOf(ctx)
+	columns := projectionOf(ctx)
 	alone := func() error {
 		return r.db.read(ctx, func(s session) error {
 			return withID(columns.messages, func(read Columns) error {
@@ -88,8 +88,8 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 		err = alone()
 		return thread, messages, err
 	}
-	one := &oneThread{id: threadID, window: w, columns: columns}
-	err = r.db.explain(ctx, r.db.threads.do(ctx, one, func() error {
+	one := &threadRequest{id: threadID, window: w, columns: columns}
+	err = r.db.mapError(ctx, r.db.threads.Do(ctx, one, func() error {
 		err := alone()
 		one.thread, one.messages = thread, messages
 		return err
@@ -104,27 +104,27 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 	return one.thread, one.messages, nil
 }
 
-// oneThread is a thread to read with its messages and, when it is done, what came of it.
-type oneThread struct {
+// threadRequest is a thread to read with its messages and, when it is done, what came of it.
+type threadRequest struct {
 	id       string
 	window   Window
-	columns  wanted
+	columns  projection
 	thread   *Thread
 	messages []*Message
-	long     bool // it has more messages than are read in company
+	long     bool // it has more messages than are read in a batch
 }
 
-// maxTogether is how many messages of a thread are read in company, so that
+// maxBatchMessages is how many messages of a thread are read in a batch, so that
 // nobody has to wait for a thread of very many.
-const maxTogether = 200
+const maxBatchMessages = 200
 
-// alike reports whether the thread can be read by one statement with the others.
-func (one *oneThread) alike(others []*oneThread) bool {
-	return one.window == others[0].window && one.columns == others[0].columns
+// canJoin reports whether the thread can be read by one statement with the others.
+func (one *threadRequest) canJoin(batch []*threadRequest) bool {
+	return one.window == batch[0].window && one.columns == batch[0].columns
 }
 
-// listTogether is [Messages.ListWithThread] for several threads of PostgreSQL.
-func (r *Messages) listTogether(ctx context.Context, all []*oneThread) error {
+// listBatch is [Messages.ListWithThread] for several threads of PostgreSQL.
+func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 	first := all[0]
 	ids := make([]string, len(all))
 	for i, one := range all {
@@ -132,8 +132,8 @@ func (r *Messages) listTogether(ctx context.Context, all []*oneThread) error {
 	}
 	threads, messages := first.columns.threads, first.columns.messages
 	q := windowQuery{Window: first.window, dialect: r.db.dialect}
-	if q.Limit < 0 || q.Limit > maxTogether {
-		q.Limit = maxTogether + 1
+	if q.Limit < 0 || q.Limit > maxBatchMessages {
+		q.Limit = maxBatchMessages + 1
 	}
 	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
 		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = k.value
@@ -154,7 +154,7 @@ func (r *Messages) listTogether(ctx context.Context, all []*oneThread) error {
 	})
 	for i, one := range all {
 		one.messages = inOrder(lists[i].all)
-		one.long = len(one.messages) > maxTogether
+		one.long = len(one.messages) > maxBatchMessages
 	}
 	return err
 }
@@ -186,7 +186,7 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 	}
 	q.messages(selected)
 	lists := make([]messageList, len(threadIDs))
-	of := messageTable.these(columns)
+	of := messageTable.selected(columns)
 	var row messageRow
 	if err := s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
 		place := 0
@@ -231,7 +231,7 @@ type withThread struct {
 }
 
 func newWithThread(threads, messages Columns) *withThread {
-	return &withThread{ofThread: threadTable.these(threads), ofMessage: messageTable.these(messages)}
+	return &withThread{ofThread: threadTable.selected(threads), ofMessage: messageTable.selected(messages)}
 }
 
 func (r *withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
@@ -284,38 +284,38 @@ func (q *windowQuery) add(text string, more ...any) {
 // if the threads are several. It asks for an order only where that decides what
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
-	wanted := q.Roles.list()
-	one, walk := len(q.threads) == 1, len(wanted) < 2 // an index has the messages of all roles, or of one, in their order
+	ofRoles := q.Roles.list()
+	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all ofRoles, or of one, in their order
 	q.add(`SELECT ` + selected + ` FROM `)
 	if !one {
 		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))
 	}
 	switch {
 	case q.Limit < 0 && (one || !q.dialect.lateral):
-		q.from("m", wanted)
+		q.from("m", ofRoles)
 		q.add(` AND m.ordinal > ? AND m.ordinal < ?`, q.After, q.Before)
 	case q.Limit < 0: // OFFSET 0 keeps the planner from beginning with the messages, of all threads
 		q.add(`LATERAL (SELECT x.* FROM `)
-		q.from("x", wanted)
+		q.from("x", ofRoles)
 		q.add(` AND x.ordinal > ? AND x.ordinal < ? OFFSET 0) AS m`, q.After, q.Before)
 	case walk && one:
-		q.from("m", wanted)
+		q.from("m", ofRoles)
 		q.upToLimit("m")
 	case walk && q.dialect.lateral:
 		q.add(`LATERAL (SELECT x.* FROM `)
-		q.from("x", wanted)
+		q.from("x", ofRoles)
 		q.upToLimit("x")
 		q.add(`) AS m`)
 	default:
-		q.from("m", wanted)
-		q.threshold(wanted)
+		q.from("m", ofRoles)
+		q.threshold(ofRoles)
 	}
 }
 
 // from adds the messages of a thread that have one of the roles; all if none are given.
-func (q *windowQuery) from(alias string, wanted []Role) {
+func (q *windowQuery) from(alias string, ofRoles []Role) {
 	q.add(`messages ` + alias)
-	if len(wanted) > 0 {
+	if len(ofRoles) > 0 {
 		q.add(` {by role}`)
 	}
 	q.add(` WHERE ` + alias + `.thread_id = `)
@@ -324,13 +324,13 @@ func (q *windowQuery) from(alias string, wanted []Role) {
 	} else {
 		q.add(`k.value`)
 	}
-	switch len(wanted) {
+	switch len(ofRoles) {
 	case 0:
 	case 1:
-		q.add(` AND `+alias+`.role = ?`, string(wanted[0]))
+		q.add(` AND `+alias+`.role = ?`, string(ofRoles[0]))
 	default:
-		q.add(` AND ` + alias + `.role IN (?` + strings.Repeat(`, ?`, len(wanted)-1) + `)`)
-		for _, r := range wanted {
+		q.add(` AND ` + alias + `.role IN (?` + strings.Repeat(`, ?`, len(ofRoles)-1) + `)`)
+		for _, r := range ofRoles {
 			q.args = append(q.args, string(r))
 		}
 	}
@@ -350,24 +350,24 @@ func (q *windowQuery) direction() string {
 
 // threshold adds that messages are on this side of the ordinal at which the
 // window of their thread ends. That is looked up by a walk up to the limit; with
-// several roles, by one such walk for each.
-func (q *windowQuery) threshold(wanted []Role) {
+// several ofRoles, by one such walk for each.
+func (q *windowQuery) threshold(ofRoles []Role) {
 	// One bound on each side: SQLite's search of an index uses one, and not always the narrower.
 	if q.FromEnd {
 		q.add(` AND m.ordinal < ? AND m.ordinal >= (SELECT min(e.ordinal) FROM (`, q.Before)
 	} else {
 		q.add(` AND m.ordinal > ? AND m.ordinal <= (SELECT max(e.ordinal) FROM (`, q.After)
 	}
-	each := func(wanted ...Role) {
+	each := func(ofRoles ...Role) {
 		q.add(`SELECT x.ordinal FROM `)
-		q.from("x", wanted)
+		q.from("x", ofRoles)
 		q.upToLimit("x")
 	}
-	if len(wanted) < 2 {
-		each(wanted...)
+	if len(ofRoles) < 2 {
+		each(ofRoles...)
 	} else {
 		q.add(`SELECT u.ordinal FROM (`)
-		for i, r := range wanted {
+		for i, r := range ofRoles {
 			if i > 0 {
 				q.add(` UNION ALL `)
 			}

@@ -36,28 +36,28 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deadline := time.Now().Add(max(db.options.PoolTimeout, patience))
+	deadline := time.Now().Add(max(db.options.PoolTimeout, migrateWait))
 	for failures := 0; ; {
 		err := db.migrateOnce(ctx, p)
 		if err == nil || ctx.Err() != nil || db.dialect.sessionLocks || time.Now().After(deadline) {
-			return db.explain(ctx, err)
+			return db.mapError(ctx, err)
 		}
 		if db.dialect.driver == PostgreSQL && db.classify(err) == unavailable {
-			return db.explain(ctx, err) // no other process has to do with that
+			return db.mapError(ctx, err) // no other process has to do with that
 		}
 		// There is no lock to hold across migrations. Each is one transaction that fails when another process
 		// has run it meanwhile; whoever was late looks again at what is left to do.
 		if db.classify(err) != retryable {
 			if failures++; failures == 3 {
-				return db.explain(ctx, err)
+				return db.mapError(ctx, err)
 			}
 		}
 		sleep(ctx, 50*time.Millisecond)
 	}
 }
 
-// patience is how long to wait at least for another process: it may be migrating the database.
-const patience = 30 * time.Second
+// migrateWait is how long to wait at least for another process: it may be migrating the database.
+const migrateWait = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
 	if db.dialect.ownBytes { // texts are read as their bytes
@@ -133,7 +133,7 @@ func (db *DB) goMigration(version int64, fn func(context.Context, session) error
 			return err
 		}
 		if applied > 0 {
-			return errOvertaken
+			return errRetryTx
 		}
 		return fn(ctx, s)
 	}

@@ -278,7 +278,7 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 		byThread[m.ThreadID] = append(byThread[m.ThreadID], m)
 	}
 	for _, id := range threadIDs {
-		place(byThread[id])
+		assignSequences(byThread[id])
 		if len(byThread[id]) == 0 {
 			continue
 		}
@@ -305,10 +305,10 @@ func adopted(s session, messages []*Message) [][]any {
 	return rows
 }
 
-// place gives Tyler's messages their places. Their sequences stay, unless they
+// assignSequences gives Tyler's messages their places. Their sequences stay, unless they
 // could not be ours (two messages on one, or a system message not on 0): then
 // the thread is numbered anew in the same order.
-func place(messages []*Message) {
+func assignSequences(messages []*Message) {
 	sort.Slice(messages, func(i, j int) bool {
 		a, b := messages[i], messages[j]
 		if x, y := a.Role == RoleSystem, b.Role == RoleSystem; x != y {
@@ -326,7 +326,7 @@ func place(messages []*Message) {
 	for _, m := range messages {
 		if m.Role == RoleSystem {
 			system++
-			m.place(system)
+			m.assignSequence(system)
 			continue
 		}
 		valid = valid && m.Sequence > last
@@ -336,6 +336,6 @@ func place(messages []*Message) {
 		return
 	}
 	for i, m := range messages[system:] {
-		m.place(i + 1)
+		m.assignSequence(i + 1)
 	}
 }

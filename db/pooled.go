@@ -7,7 +7,7 @@ import (
 	"github.com/lib/pq"
 )
 
-// pooled is PostgreSQL behind a pooler such as pgbouncer, which lends a server's
+// postgresTxPooling is PostgreSQL behind a pooler such as pgbouncer, which lends a server's
 // connection for one transaction at a time (pool_mode = transaction). Nothing
 // may be left in a session, and nothing be expected of it: no prepared
 // statements, no settings, no locks. lib/pq's binary_parameters, which switches
@@ -16,7 +16,7 @@ import (
 //
 // The planner's settings (see planner) are left out: without prepared statements
 // no plan is kept.
-var pooled = transactionPooling(postgres)
+var postgresTxPooling = transactionPooling(postgres)
 
 func transactionPooling(d dialect) dialect {
 	d.sessionLocks = false
@@ -24,38 +24,38 @@ func transactionPooling(d dialect) dialect {
 	d.words = postgresWords(", set_config('synchronous_commit', 'on', true)")
 	d.open = func(o Options) (opened, error) {
 		c, err := connectPostgres(o)
-		return opened{writer: lent{c}}, err
+		return opened{writer: txPoolingConnector{c}}, err
 	}
 	return d
 }
 
-// pooled reports whether lib/pq's binary_parameters is switched on, in any of the spellings that lib/pq takes.
-func (o Options) pooled() bool {
+// txPooling reports whether lib/pq's binary_parameters is switched on, in any of the spellings that lib/pq takes.
+func (o Options) txPooling() bool {
 	config, err := pq.NewConfig(o.dsn(nil))
 	return err == nil && config.BinaryParameters // what it does not take is an error of opening the database
 }
 
-// lent makes connections whose transactions wait for the disk, whatever the default of the server's connection is.
-type lent struct{ driver.Connector }
+// txPoolingConnector makes connections whose transactions wait for the disk, whatever the default of the server's connection is.
+type txPoolingConnector struct{ driver.Connector }
 
-func (c lent) Connect(ctx context.Context) (driver.Conn, error) {
+func (c txPoolingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return lentConn{conn.(lentConnection)}, nil
+	return txPoolingConn{conn.(txPoolingConnection)}, nil
 }
 
-// lentConnection is what lib/pq's connections can do; each is its own transaction.
-type lentConnection interface {
+// txPoolingConnection is what lib/pq's connections can do; each is its own transaction.
+type txPoolingConnection interface {
 	connection
 	driver.Tx
 }
 
-type lentConn struct{ lentConnection }
+type txPoolingConn struct{ txPoolingConnection }
 
 // BeginTx begins a transaction and sets it up in one round trip. This package asks for no options.
-func (c lentConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+func (c txPoolingConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	_, err := c.ExecContext(ctx, "BEGIN READ WRITE; SET LOCAL synchronous_commit TO on", nil)
-	return c.lentConnection, err
+	return c.txPoolingConnection, err
 }

@@ -34,17 +34,18 @@ const AllColumns = ^Columns(0)
 
 type columnsKey struct{}
 
-type wanted struct{ threads, messages Columns }
+// projection is which columns of threads and messages are read.
+type projection struct{ threads, messages Columns }
 
-// Only returns a context with which the repositories read these columns only.
+// WithProjection returns a context with which the repositories read these columns only.
 // Without it they read all. Writing reads what it needs.
-func Only(ctx context.Context, threads, messages Columns) context.Context {
-	return context.WithValue(ctx, columnsKey{}, wanted{threads, messages})
+func WithProjection(ctx context.Context, threads, messages Columns) context.Context {
+	return context.WithValue(ctx, columnsKey{}, projection{threads, messages})
 }
 
-func columnsOf(ctx context.Context) wanted {
-	if w, ok := ctx.Value(columnsKey{}).(wanted); ok {
-		return w
+func projectionOf(ctx context.Context) projection {
+	if p, ok := ctx.Value(columnsKey{}).(projection); ok {
+		return p
 	}
-	return wanted{AllColumns, AllColumns}
+	return projection{AllColumns, AllColumns}
 }

@@ -28,7 +28,7 @@ func newWaits() *backoff.ExponentialBackOff {
 func (db *DB) retry(ctx context.Context, op func() error) error {
 	err := op()
 	if err == nil || ended(ctx) || db.classify(err) != retryable {
-		return db.explain(ctx, err)
+		return db.mapError(ctx, err)
 	}
 	waits := newWaits()
 	time.Sleep(waits.NextBackOff()) // milliseconds
@@ -39,31 +39,31 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(db.options.PoolTimeout))
-	return db.explain(ctx, err)
+	return db.mapError(ctx, err)
 }
 
-// errOvertaken: another transaction has done meanwhile what this one had found undone.
-var errOvertaken = errors.New("overtaken by another transaction")
+// errRetryTx: another transaction has done meanwhile what this one had found undone.
+var errRetryTx = errors.New("overtaken by another transaction")
 
-// again turns the loss of a connection into a reason to try again, where nothing
+// asRetryable turns the loss of a connection into a reason to try again, where nothing
 // can have been changed yet: after a restart of the server, each idle connection
 // is found broken by who takes it.
-func (db *DB) again(err error) error {
+func (db *DB) asRetryable(err error) error {
 	if db.dialect.classify(err) == lost {
-		return fmt.Errorf("%w: %w", errOvertaken, err)
+		return fmt.Errorf("%w: %w", errRetryTx, err)
 	}
 	return err
 }
 
-func (db *DB) classify(err error) problem {
-	if errors.Is(err, errOvertaken) {
+func (db *DB) classify(err error) errClass {
+	if errors.Is(err, errRetryTx) {
 		return retryable
 	}
 	return db.dialect.classify(err)
 }
 
-// explain turns a driver's error into one of ours; what stays as it is, is a defect or a broken row.
-func (db *DB) explain(ctx context.Context, err error) error {
+// mapError turns a driver's error into one of ours; what stays as it is, is a defect or a broken row.
+func (db *DB) mapError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ type table[Row any] struct {
 // for RETURNING, where SQLite knows no alias, and for subqueries.
 func (t *table[Row]) names(before string, wanted Columns) string {
 	var names []string
-	for _, c := range t.these(wanted) {
+	for _, c := range t.selected(wanted) {
 		names = append(names, before+c.name)
 	}
 	return strings.Join(names, ", ")
@@ -40,7 +40,7 @@ func (t *table[Row]) names(before string, wanted Columns) string {
 // nulls returns a null in the place of each wanted column, for the other half of a UNION.
 func (t *table[Row]) nulls(wanted Columns) string {
 	var nulls []string
-	for _, c := range t.these(wanted) {
+	for _, c := range t.selected(wanted) {
 		kind := c.kind
 		if kind == "{time}" {
 			kind = "text" // as list has it
@@ -58,7 +58,7 @@ func (t *table[Row]) list(wanted Columns) string {
 		return text.(string)
 	}
 	var names []string
-	for _, c := range t.these(wanted) {
+	for _, c := range t.selected(wanted) {
 		name := t.alias + "." + c.name
 		switch {
 		case c.kind == "{time}":
@@ -73,7 +73,7 @@ func (t *table[Row]) list(wanted Columns) string {
 	return text
 }
 
-func (t *table[Row]) these(wanted Columns) (list []column[Row]) {
+func (t *table[Row]) selected(wanted Columns) (list []column[Row]) {
 	for _, c := range t.columns {
 		if c.when == 0 || c.when&wanted != 0 {
 			list = append(list, c)
@@ -85,7 +85,7 @@ func (t *table[Row]) these(wanted Columns) (list []column[Row]) {
 // read reads the rows of a query that selects list(wanted), and calls fn with
 // each, which fn must not keep.
 func (t *table[Row]) read(ctx context.Context, s session, wanted Columns, query string, args []any, fn func(*Row) error) error {
-	columns := t.these(wanted)
+	columns := t.selected(wanted)
 	row := new(Row)
 	return s.each(ctx, query, args, func(values []driver.Value) error {
 		if err := fill(row, columns, values); err != nil {

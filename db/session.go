@@ -34,14 +34,14 @@ type session struct {
 func (s session) rows(ctx context.Context, dest any, query string, args ...any) error {
 	query, done := s.prepare(query)
 	defer done()
-	return s.on.SelectContext(s.lasting(ctx), dest, query, args...)
+	return s.on.SelectContext(s.uncancelled(ctx), dest, query, args...)
 }
 
 // row reads one row into dest and reports whether there was one.
 func (s session) row(ctx context.Context, dest any, query string, args ...any) (bool, error) {
 	query, done := s.prepare(query)
 	defer done()
-	err := s.on.GetContext(s.lasting(ctx), dest, query, args...)
+	err := s.on.GetContext(s.uncancelled(ctx), dest, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -52,7 +52,7 @@ func (s session) row(ctx context.Context, dest any, query string, args ...any) (
 func (s session) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, done := s.prepare(query)
 	defer done()
-	result, err := s.on.ExecContext(s.lasting(ctx), query, args...)
+	result, err := s.on.ExecContext(s.uncancelled(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -74,10 +74,10 @@ func (s session) prepare(query string) (text string, done func()) {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// lasting returns the context for statements and transactions. database/sql
+// uncancelled returns the context for statements and transactions. database/sql
 // closes the connection of a transaction whose context ends, and with it a
 // database in memory: there, what has begun is not cancelled.
-func (s session) lasting(ctx context.Context) context.Context {
+func (s session) uncancelled(ctx context.Context) context.Context {
 	if s.whole {
 		return context.WithoutCancel(ctx)
 	}
@@ -94,7 +94,7 @@ func (s session) lasting(ctx context.Context) context.Context {
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
 	query, done := s.prepare(query)
 	defer done()
-	ctx = s.lasting(ctx)
+	ctx = s.uncancelled(ctx)
 	values := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		v, err := driver.DefaultParameterConverter.ConvertValue(a)

@@ -59,20 +59,20 @@ const (
 // counting, but every number of them is a statement to prepare.
 const maxProbes = 8
 
-// commonValues remembers which properties had rare matches or more when they
+// frequentValues remembers which properties had rare matches or more when they
 // were last searched, in as much memory as it has bits: two that share one are
 // both taken to be common, which costs time only. It is safe for concurrent use.
-type commonValues struct {
+type frequentValues struct {
 	seed maphash.Seed
 	bits [4096]atomic.Bool
 }
 
-func (c *commonValues) bit(p property) *atomic.Bool {
+func (c *frequentValues) bit(p property) *atomic.Bool {
 	return &c.bits[maphash.Comparable(c.seed, p)%uint64(len(c.bits))]
 }
 
-// oneFind is a search for one property and, when it is done, what came of it.
-type oneFind struct {
+// findRequest is a search for one property and, when it is done, what came of it.
+type findRequest struct {
 	property
 	limit, offset int
 	columns       Columns
@@ -80,9 +80,9 @@ type oneFind struct {
 	few           bool
 }
 
-// alike reports whether the search can be part of one statement with the others.
-func (one *oneFind) alike(others []*oneFind) bool {
-	other := others[0]
+// canJoin reports whether the search can be part of one statement with the others.
+func (one *findRequest) canJoin(batch []*findRequest) bool {
+	other := batch[0]
 	return one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
 }
 
@@ -90,14 +90,14 @@ func (one *oneFind) alike(others []*oneFind) bool {
 // that is nearly every search, and the statement for it is a third of the work
 // of the one in find. It reports false if there are more.
 func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (threads []*Thread, few bool, err error) {
-	common := r.db.common.bit(p)
+	common := r.db.frequent.bit(p)
 	if common.Load() || limit == 0 || offset >= rare { // then no row would tell how many there are
 		return nil, false, nil
 	}
-	one := &oneFind{property: p, limit: limit, offset: offset, columns: columnsOf(ctx).threads}
-	alone := func() error { return r.findTogether(ctx, []*oneFind{one}) }
+	one := &findRequest{property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
+	alone := func() error { return r.findBatch(ctx, []*findRequest{one}) }
 	if r.db.dialect.lateral {
-		err = r.db.explain(ctx, r.db.finds.do(ctx, one, alone))
+		err = r.db.mapError(ctx, r.db.finds.Do(ctx, one, alone))
 	} else {
 		err = alone()
 	}
@@ -110,8 +110,8 @@ func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (t
 	return one.threads, one.few, nil
 }
 
-// findTogether does searches that are alike by one statement; on SQLite, one search.
-func (r *Threads) findTogether(ctx context.Context, searches []*oneFind) error {
+// findBatch does searches that are alike by one statement; on SQLite, one search.
+func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error {
 	first := searches[0]
 	selected := threadTable.list(first.columns)
 	const matches = ` FROM thread_properties x WHERE x.key = ? AND x.value = ? LIMIT ?`
@@ -131,7 +131,7 @@ func (r *Threads) findTogether(ctx context.Context, searches []*oneFind) error {
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
 		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), rare, first.limit, first.offset}
 	}
-	of := threadTable.these(first.columns)
+	of := threadTable.selected(first.columns)
 	return r.db.read(ctx, func(s session) error {
 		for _, one := range searches {
 			one.threads, one.few = nil, true
@@ -170,7 +170,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 			return threads, err
 		}
 	}
-	columns := columnsOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
+	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
 	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
 	var q strings.Builder
 	var args []any

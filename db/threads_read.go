@@ -72,7 +72,7 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 	if len(known) == 0 {
 		return nil, nil
 	}
-	columns := columnsOf(ctx).threads
+	columns := projectionOf(ctx).threads
 	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.id {in}`, r.db.dialect.list(known))
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
-	columns := columnsOf(ctx).threads
+	columns := projectionOf(ctx).threads
 	return r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 }
 
@@ -148,5 +148,5 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 	if stopped != nil {
 		return stopped
 	}
-	return r.db.explain(ctx, err)
+	return r.db.mapError(ctx, err)
 }

@@ -34,7 +34,7 @@ type Restored struct {
 
 // RestoreAll restores several threads in one transaction, all or none. Those
 // that are new are inserted together. An error does not tell which thread is to
-// blame, and may be of the company only: restored one by one, they may all succeed.
+// blame, and may be of them together only: restored one by one, they may all succeed.
 func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 	ids := make([]string, len(list))
 	for i, t := range list {

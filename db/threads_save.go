@@ -111,7 +111,7 @@ func create(ctx context.Context, s session, id string, p ThreadPatch, now time.T
 	}
 	if n == 0 { // another writer made it since we looked
 		if row, err = lockThread(ctx, s, id); err == nil && row == nil {
-			err = errOvertaken // and another one deleted it
+			err = errRetryTx // and another one deleted it
 		}
 		return row, false, err
 	}

@@ -10,12 +10,12 @@ import (
 // read runs fn on a connection for reading.
 func (db *DB) read(ctx context.Context, fn func(session) error) error {
 	return db.retry(ctx, func() error {
-		conn, err := db.take(ctx, db.reader)
+		conn, err := db.acquire(ctx, db.reader)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		if err := db.again(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
+		if err := db.asRetryable(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -37,8 +37,8 @@ func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
 
 // write runs fn like [DB.inTx]. A unique constraint that is hit after all checks
 // means that another thread took a message id meanwhile.
-func (db *DB) write(ctx context.Context, late bool, fn func(session) error) error {
-	err := db.inTx(ctx, late, fn)
+func (db *DB) write(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
+	err := db.inTx(ctx, needsSavepoint, fn)
 	if err != nil && db.dialect.classify(err) == duplicate {
 		return conflictf("a message id belongs to another thread")
 	}
@@ -48,29 +48,29 @@ func (db *DB) write(ctx context.Context, late bool, fn func(session) error) erro
 // inTx runs fn in one transaction for writing and commits it if fn returns nil.
 // fn may run more than once: when the database undid the transaction in favour
 // of another one, and on SQLite when another process was writing.
-// There, writers at the same time share a transaction; late says that fn may
+// There, writers at the same time share a transaction; needsSavepoint says that fn may
 // return an [*Error] after it has written.
-func (db *DB) inTx(ctx context.Context, late bool, fn func(session) error) error {
+func (db *DB) inTx(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
 	return db.retry(ctx, func() error {
 		if db.group != nil {
-			return db.group.do(ctx, late, fn)
+			return db.group.do(ctx, needsSavepoint, fn)
 		}
 		return db.transaction(ctx, db.writer, fn)
 	})
 }
 
 func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) error) error {
-	conn, err := db.take(ctx, pool)
+	conn, err := db.acquire(ctx, pool)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	_, begun := session{db: db}.prepare("BEGIN")
 	whole := db.options.Path == Memory
-	tx, err := conn.BeginTxx(session{whole: whole}.lasting(ctx), nil)
+	tx, err := conn.BeginTxx(session{whole: whole}.uncancelled(ctx), nil)
 	begun()
 	if err != nil {
-		return db.again(err)
+		return db.asRetryable(err)
 	}
 	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
 		_, undone := session{db: db}.prepare("ROLLBACK")
@@ -87,9 +87,9 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	return err
 }
 
-// take returns a connection of the pool, waiting for at most the pool timeout:
+// acquire returns a connection of the pool, waiting for at most the pool timeout:
 // database/sql itself would wait as long as the request.
-func (db *DB) take(ctx context.Context, pool *sqlx.DB) (*sqlx.Conn, error) {
+func (db *DB) acquire(ctx context.Context, pool *sqlx.DB) (*sqlx.Conn, error) {
 	waiting, cancel := context.WithTimeout(ctx, db.options.PoolTimeout)
 	defer cancel()
 	conn, err := pool.Connx(waiting)

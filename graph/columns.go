@@ -57,7 +57,7 @@ func onlyAsked(ctx context.Context) context.Context {
 		}
 	}
 	walk(op.Operation.SelectionSet)
-	return db.Only(ctx, threads, messages)
+	return db.WithProjection(ctx, threads, messages)
 }
 
 func columnsOf(columns map[string]db.Columns, field string) db.Columns {

@@ -169,7 +169,7 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 	o := Options(t, driver)
 	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector, MaxWait: time.Minute}) // shares on a busy machine, too
 	const threads = 40
-	sizes := []int{0, 1, 30, 199, 200, 201, 450} // about what is read in company, and beyond
+	sizes := []int{0, 1, 30, 199, 200, 201, 450} // about what is read in a batch, and beyond
 	for i := range threads {
 		var messages []db.MessagePatch
 		for m := range sizes[i%len(sizes)] {

@@ -107,7 +107,7 @@ func testPages(t *testing.T, driver db.Driver) {
 	}
 
 	// What was not asked for is not read, but for what cursors are made of.
-	only, err := store.Threads().Page(db.Only(ctx, 0, 0), db.PageRequest{Limit: 1})
+	only, err := store.Threads().Page(db.WithProjection(ctx, 0, 0), db.PageRequest{Limit: 1})
 	if err != nil || only.Threads[0].Cursor() != whole.Threads[0].Cursor() || only.Threads[0].Title != nil {
 		t.Errorf("a page without optional columns: %+v, %v", only.Threads[0], err)
 	}

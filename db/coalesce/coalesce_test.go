@@ -1,4 +1,4 @@
-package db
+package coalesce
 
 import (
 	"context"
@@ -9,21 +9,22 @@ import (
 	"time"
 )
 
-// TestCompanyFails lets some share a statement that panics: each does without it.
-func TestCompanyFails(t *testing.T) {
+// TestBatchPanics lets some share a batch that panics: each runs without it.
+func TestBatchPanics(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	release := make(chan struct{})
-	var shared int // how many were in the statement
-	c := &company[int]{lanes: lanes{statements: 1, patience: time.Minute, spawn: func(fn func()) { go fn() }}, fits: func(*int, []*int) bool { return true }, together: func(_ context.Context, all []*int) error {
+	var shared int // how many were in the batch
+	limits := Limits{Batches: 1, MaxWait: time.Minute, IsFinal: func(error) bool { return false }, Go: func(fn func()) { go fn() }}
+	c := New(limits, func(*int, []*int) bool { return true }, func(_ context.Context, all []*int) error {
 		shared = len(all)
-		panic("together")
-	}}
+		panic("in a batch")
+	})
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var alone []int
 	do := func(ctx context.Context, n int, before func()) error {
-		return c.do(ctx, &n, func() error {
+		return c.Do(ctx, &n, func() error {
 			before()
 			mu.Lock()
 			defer mu.Unlock()
@@ -49,9 +50,7 @@ func TestCompanyFails(t *testing.T) {
 	})
 	waiting := func(want int) {
 		for n := -1; n != want; time.Sleep(time.Millisecond) {
-			c.mu.Lock()
-			n = len(c.waiting)
-			c.mu.Unlock()
+			n = c.queue.Len()
 		}
 	}
 	waiting(3)
@@ -61,6 +60,6 @@ func TestCompanyFails(t *testing.T) {
 	group.Wait()
 	slices.Sort(alone)
 	if !slices.Equal(alone, []int{0, 1, 2}) || shared != 2 {
-		t.Errorf("alone were %v, and %d shared the statement; want 0, 1 and 2, and two", alone, shared)
+		t.Errorf("alone were %v, and %d shared the batch; want 0, 1 and 2, and two", alone, shared)
 	}
 }
