@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -278,7 +278,7 @@ func parsePostgres(rest string) (Options, error) {
 	if err != nil {
 		return Options{}, fmt.Errorf("DATABASE_URL: the part after ? cannot be read")
 	}
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values.Get(name)
 		switch name {
 		case "ssl": // asyncpg's name for sslmode
@@ -331,19 +331,6 @@ func checkPort(port string) error {
 	return nil
 }
 
-// dsn returns lib/pq's keyword form of the parameters, on top of defaults.
-func (o Options) dsn(defaults map[string]string) string {
-	all := map[string]string{}
-	maps.Copy(all, defaults)
-	maps.Copy(all, o.Postgres)
-	var b strings.Builder
-	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	for _, k := range sortedKeys(all) {
-		fmt.Fprintf(&b, "%s='%s' ", k, escape.Replace(all[k]))
-	}
-	return b.String()
-}
-
 // String says which database this is, without the password.
 func (o Options) String() string {
 	if o.Driver == SQLite {
@@ -360,13 +347,4 @@ func (o Options) String() string {
 		at += "/" + name
 	}
 	return "PostgreSQL " + at
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lib/pq"
+
+	"github.com/threadstore/threadstore/db/pgconn"
 )
 
 type parameters = map[string]string
@@ -350,12 +352,12 @@ func checkPassword(t *testing.T, o Options, password string) {
 	if text := fmt.Sprint(o); strings.Contains(text, secret) {
 		t.Errorf("Options.String() = %q, want it without the password %q", text, password)
 	}
-	config, err := pq.NewConfig(o.dsn(nil))
+	config, err := pq.NewConfig(pgconn.Params(o.Postgres).DSN())
 	if err != nil {
-		t.Fatalf("pq.NewConfig(%q): %v", o.dsn(nil), err)
+		t.Fatalf("pq.NewConfig(%q): %v", pgconn.Params(o.Postgres).DSN(), err)
 	}
 	if config.Password != password || string(config.SSLMode) != "prefer" {
-		t.Errorf("pq.NewConfig(%q): password %q, sslmode %q, want %q, prefer", o.dsn(nil), config.Password, config.SSLMode, password)
+		t.Errorf("pq.NewConfig(%q): password %q, sslmode %q, want %q, prefer", pgconn.Params(o.Postgres).DSN(), config.Password, config.SSLMode, password)
 	}
 }
 
@@ -539,7 +541,10 @@ func TestDSN(t *testing.T) {
 			if err != nil {
 				t.Fatalf("ParseURL(%q): %v", c.url, err)
 			}
-			dsn := o.dsn(c.more)
+			params := pgconn.Params{}
+			maps.Copy(params, c.more)
+			maps.Copy(params, o.Postgres)
+			dsn := params.DSN()
 			config, err := pq.NewConfig(dsn)
 			if err != nil {
 				t.Fatalf("pq.NewConfig(%q) of %q: %v", dsn, c.url, err)
@@ -594,11 +599,11 @@ func FuzzParseURL(f *testing.F) {
 			t.Fatalf("ParseURL(%q) = %s, want PostgreSQL without the password", raw, o)
 		}
 		password := o.Postgres["password"]
-		if strings.ContainsRune(rest, '?') || !utf8.ValidString(o.dsn(nil)) {
+		if strings.ContainsRune(rest, '?') || !utf8.ValidString(pgconn.Params(o.Postgres).DSN()) {
 			return
 		}
-		if config, err := pq.NewConfig(o.dsn(nil)); err == nil && config.Password != password {
-			t.Fatalf("pq.NewConfig(%q): password %q, want %q", o.dsn(nil), config.Password, password)
+		if config, err := pq.NewConfig(pgconn.Params(o.Postgres).DSN()); err == nil && config.Password != password {
+			t.Fatalf("pq.NewConfig(%q): password %q, want %q", pgconn.Params(o.Postgres).DSN(), config.Password, password)
 		}
 	})
 }

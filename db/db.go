@@ -15,6 +15,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/threadstore/threadstore/db/coalesce"
+	"github.com/threadstore/threadstore/db/pgconn"
 )
 
 // DB is an open database. It is safe for concurrent use.
@@ -54,7 +55,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	switch o.Driver {
 	case PostgreSQL:
 		d = &postgres
-		if o.txPooling() {
+		if pgconn.UsesTxPooling(o.Postgres) {
 			d = &postgresTxPooling
 		}
 	case SQLite:

@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"github.com/threadstore/threadstore/db/pgconn"
 )
 
 var postgres = dialect{
@@ -32,12 +33,12 @@ var postgres = dialect{
 	list:         func(s []string) any { return pq.StringArray(s) },
 	formatTime:   func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
-		o.Postgres = maps.Clone(o.Postgres)
+		params := maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
-		o.Postgres["synchronous_commit"] = "on"
-		maps.Copy(o.Postgres, planner)
-		c, err := connectPostgres(o)
-		return opened{writer: prepared{c}}, err
+		params["synchronous_commit"] = "on"
+		maps.Copy(params, planner)
+		c, err := pgconn.New(params)
+		return opened{writer: pgconn.Prepared(c)}, err
 	},
 	classify: func(err error) errClass {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
@@ -57,7 +58,7 @@ var postgres = dialect{
 			case "57P01", "57P02", "57P05": // going down, idle for too long
 				return lost
 			}
-			if staleStatement(e) {
+			if pgconn.IsStale(e) {
 				return lost
 			}
 			switch e.Code.Class() {
@@ -78,6 +79,28 @@ var postgres = dialect{
 	},
 }
 
+// postgresTxPooling is PostgreSQL behind a pooler such as pgbouncer, which lends a server's
+// connection for one transaction at a time (pool_mode = transaction). Nothing
+// may be left in a session, and nothing be expected of it: no prepared
+// statements, no settings, no locks. lib/pq's binary_parameters, which switches
+// this mode on, sends a statement with its values at once, so that there is no
+// moment at which another connection could be between them.
+//
+// The planner's settings (see planner) are left out: without prepared statements
+// no plan is kept.
+var postgresTxPooling = withTxPooling(postgres)
+
+func withTxPooling(d dialect) dialect {
+	d.sessionLocks = false
+	// A setting of the transaction, which lasts until its commit has decided what to wait for.
+	d.words = postgresWords(", set_config('synchronous_commit', 'on', true)")
+	d.open = func(o Options) (opened, error) {
+		c, err := pgconn.New(o.Postgres)
+		return opened{writer: pgconn.TxPooling(c)}, err
+	}
+	return d
+}
+
 func postgresWords(onDisk string) *strings.Replacer {
 	return strings.NewReplacer(
 		"{in}", "= ANY (CAST(? AS text[]))",
@@ -96,28 +119,6 @@ func postgresWords(onDisk string) *strings.Replacer {
 	)
 }
 
-// connectPostgres returns how connections with the parameters of o are made.
-func connectPostgres(o Options) (eitherTLS, error) {
-	o.Postgres = maps.Clone(o.Postgres)
-	// Times are read as text, in the one form that this gives; the names of settings have no case.
-	maps.DeleteFunc(o.Postgres, func(name, _ string) bool { return strings.EqualFold(name, "timezone") })
-	o.Postgres["timezone"] = "UTC"
-	var c eitherTLS
-	for _, mode := range tlsModes(o.Postgres["sslmode"]) {
-		o.Postgres["sslmode"] = mode
-		connector, err := pq.NewConnector(o.dsn(map[string]string{
-			"application_name": "threadstore",
-			// A server that does not answer is an error soon, not a request that hangs.
-			"connect_timeout": "10",
-		}))
-		if err != nil {
-			return nil, err
-		}
-		c = append(c, connector)
-	}
-	return c, nil
-}
-
 // planner are settings of the server's planner. A prepared statement keeps its
 // plan, perhaps from when the tables were empty and reading them whole was
 // cheapest. Every statement of this package is a search by an index or a walk in
@@ -130,35 +131,6 @@ var planner = map[string]string{
 	"plan_cache_mode":   "force_generic_plan", // else a bound limit, which could be any, makes it plan each time anew
 	"jit":               "off",                // compiling such a plan takes longer than running it
 }
-
-// tlsModes are the modes to try in turn for an sslmode. lib/pq's own prefer and
-// allow leave the socket of the first try open, and with it a process of the server.
-func tlsModes(sslmode string) []string {
-	switch sslmode {
-	case "prefer":
-		return []string{"require", "disable"}
-	case "allow":
-		return []string{"disable", "require"}
-	}
-	return []string{sslmode}
-}
-
-// eitherTLS connects by the first of its connectors, or the next if the server
-// takes connections with TLS only, or without only.
-type eitherTLS []*pq.Connector
-
-func (c eitherTLS) Connect(ctx context.Context) (conn driver.Conn, err error) {
-	for _, connector := range c {
-		conn, err = connector.Connect(ctx)
-		// 28000: pg_hba.conf has no entry for this way to connect.
-		if !errors.Is(err, pq.ErrSSLNotSupported) && pq.As(err, "28000") == nil {
-			break
-		}
-	}
-	return conn, err
-}
-
-func (c eitherTLS) Driver() driver.Driver { return c[0].Driver() }
 
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
 func insertArrays(table string, columns []bulkColumn, rows [][]any) (string, []any) {

@@ -1,4 +1,4 @@
-package db
+package pgconn
 
 import (
 	"context"
@@ -10,9 +10,11 @@ import (
 	"github.com/lib/pq"
 )
 
-// prepared makes connections that prepare each statement once and keep it. A
+// Prepared makes connections that prepare each statement once and keep it. A
 // statement with values otherwise costs lib/pq a round trip and the server a
 // parse and a plan, each time. (SQLite's driver prepares each time whatever one does.)
+func Prepared(c driver.Connector) driver.Connector { return prepared{c} }
+
 type prepared struct{ driver.Connector }
 
 func (c prepared) Connect(ctx context.Context) (driver.Conn, error) {
@@ -106,13 +108,13 @@ func (c *preparedConn) drop(query string) {
 // checked looks at the error of a kept statement. One that the server no longer
 // has, or whose tables have changed under it, is prepared anew when it is tried again.
 func (c *preparedConn) checked(query string, err error) error {
-	if e, ok := errors.AsType[*pq.Error](err); ok && staleStatement(e) {
+	if e, ok := errors.AsType[*pq.Error](err); ok && IsStale(e) {
 		c.drop(query)
 	}
 	return err
 }
 
-// staleStatement: "prepared statement does not exist", or "cached plan must not change result type".
-func staleStatement(e *pq.Error) bool {
+// IsStale reports whether a kept statement has to be prepared anew: "prepared statement does not exist", or "cached plan must not change result type".
+func IsStale(e *pq.Error) bool {
 	return e.Code == "26000" || e.Code == "0A000" && e.Routine == "RevalidateCachedQuery"
 }
