@@ -22,13 +22,16 @@ type bulkColumn struct{ name, kind string }
 
 // The columns of the rows in a bulk.
 var (
-	threadBulk = []bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"},
-		{"last_sequence", "bigint"}, {"system_count", "bigint"}, {"user_count", "bigint"}, {"assistant_count", "bigint"}, {"tool_count", "bigint"}}
-	messageBulk = []bulkColumn{{"id", "text"}, {"sequence", "bigint"}, {"position", "bigint"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"},
-		{"name", "text"}, {"tool_call_id", "text"}, {"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"},
-		{"attachments", "{json}"}, {"metrics", "{json}"}, {"thread_id", "text"}}
+	threadBulk   = append([]bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"}}, counterBulk()...)
 	propertyBulk = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
 )
+
+func counterBulk() (columns []bulkColumn) {
+	for _, name := range counterColumns {
+		columns = append(columns, bulkColumn{name, "bigint"})
+	}
+	return columns
+}
 
 // names returns the columns' names, separated by commas.
 func names(columns []bulkColumn) string {

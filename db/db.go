@@ -35,6 +35,7 @@ type DB struct {
 	log        *slog.Logger
 	now        func() time.Time
 	newID      func() string
+	changed    func([]Change) // of Hooks
 }
 
 // Hooks replace what a test or an instrument needs to see. Zero fields mean the real thing.
@@ -45,6 +46,8 @@ type Hooks struct {
 	Now func() time.Time
 	// Connector wraps how connections are made, so that every statement can be seen.
 	Connector func(driver.Connector) driver.Connector
+	// Changes is called after each write with what it has changed, at the same time for writes at the same time.
+	Changes func([]Change)
 	// MaxWait is how long to wait for a shared statement before taking a connection of one's own; 0 is maxWait.
 	MaxWait time.Duration
 }
@@ -67,7 +70,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, frequent: frequentValues{seed: maphash.MakeSeed()}}
+	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, changed: h.Changes, frequent: frequentValues{seed: maphash.MakeSeed()}}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
 	l := coalesce.Limits{Batches: max((o.PoolSize+o.MaxOverflow)/4, 2), MaxWait: cmp.Or(h.MaxWait, maxWait), FallbackOnTimeout: true,
 		Busy: errTooBusy, IsFinal: Unavailable.Is, Go: db.background.Go}

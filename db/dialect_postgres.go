@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -156,6 +157,11 @@ func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, va
 		args = append(args, string(append(array, '}')))
 	}
 	return `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`, values, args
+}
+
+// boundName returns what [unnested] calls a column.
+func boundName(alias string, columns []bulkColumn, name string) string {
+	return fmt.Sprintf("%s.c%d", alias, slices.IndexFunc(columns, func(c bulkColumn) bool { return c.name == name }))
 }
 
 // appendElement appends a value as an element of an array's text.

@@ -30,14 +30,14 @@ func TestGroupBreaks(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range results {
 		group.Go(func() {
-			results[i] = store.inTx(ctx, false, func(s session) error {
+			results[i] = store.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
 				if _, err := s.exec(ctx, `INSERT INTO threads (id) VALUES (?)`, string(rune('a'+i))); err != nil {
-					return err
+					return nil, err
 				}
 				if i == 1 {
-					return broken
+					return nil, broken
 				}
-				return nil
+				return nil, nil
 			})
 		})
 	}
@@ -189,9 +189,9 @@ func TestDeferredReferences(t *testing.T) {
 		if _, err := raw.Exec(`ROLLBACK`); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.inTx(context.Background(), false, func(s session) error {
-			_, err := s.exec(context.Background(), insert)
-			return err
+		if err := store.commit(context.Background(), write{}, func(ctx context.Context, s session) ([]change, error) {
+			_, err := s.exec(ctx, insert)
+			return nil, err
 		}); err == nil {
 			t.Errorf("%s: was committed by the store", insert)
 		}

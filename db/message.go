@@ -79,8 +79,11 @@ func (m *Message) apply(p MessagePatch, now time.Time) error {
 	case p.Parts.Set, p.Content.Set: // null, or no parts
 		m.Content, m.parts = nil, ""
 	}
-	set(&m.Name, p.Name)
-	set(&m.ToolCallID, p.ToolCallID)
+	for _, t := range messageTexts {
+		if t.given != nil {
+			set(t.stored(m), *t.given(&p))
+		}
+	}
 	set(&m.toolCalls, p.ToolCalls)
 	set(&m.Source, p.Source)
 	set(&m.attachments, p.Attachments)
@@ -112,12 +115,15 @@ func (p MessagePatch) validate() error {
 	if p.Content.Value != nil && p.Parts.Value != "" {
 		return Invalidf([]any{"parts"}, "must not be given together with content")
 	}
-	for _, f := range []struct {
-		name string
-		text *string
-	}{{"content", p.Content.Value}, {"name", p.Name.Value}, {"toolCallId", p.ToolCallID.Value}} {
-		if err := checkText(f.text); err != nil {
-			return At(err, f.name)
+	if err := checkText(p.Content.Value); err != nil {
+		return At(err, "content")
+	}
+	for _, t := range messageTexts {
+		if t.given == nil {
+			continue
+		}
+		if err := checkText(t.given(&p).Value); err != nil {
+			return At(err, t.field)
 		}
 	}
 	return nil
@@ -138,9 +144,13 @@ func (m *Message) same(p MessagePatch) (bool, error) {
 	if err := want.apply(p, m.Timestamp); err != nil {
 		return false, err
 	}
-	if m.Role != want.Role || !m.Timestamp.Equal(want.Timestamp) || !equal(m.Content, want.Content) ||
-		!equal(m.Name, want.Name) || !equal(m.ToolCallID, want.ToolCallID) {
+	if m.Role != want.Role || !m.Timestamp.Equal(want.Timestamp) {
 		return false, nil
+	}
+	for _, t := range messageTexts {
+		if !equal(*t.stored(m), *t.stored(&want)) {
+			return false, nil
+		}
 	}
 	for _, pair := range []struct {
 		a, b      JSON

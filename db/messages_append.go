@@ -12,29 +12,12 @@ import (
 // a retry if it is the same; else, or if another thread has the id, it is a
 // Conflict. An unknown thread is NotFound. Nothing new leaves the thread unchanged.
 func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePatch) ([]*Message, *Thread, error) {
-	now := r.db.Now()
-	fresh := make([]*Message, len(patches))
-	for i, p := range patches {
-		m := newMessage(threadID, now)
-		if err := p.validate(); err != nil {
-			return nil, nil, At(err, i)
-		}
-		if err := m.apply(p, now); err != nil {
-			return nil, nil, err
-		}
-		if err := m.validate(); err != nil {
-			return nil, nil, At(err, i)
-		}
-		if p.ID != nil {
-			m.ID = *p.ID
-		} else {
-			m.ID = r.db.newID()
-		}
-		fresh[i] = &m
+	fresh, err := r.fresh(threadID, patches)
+	if err != nil {
+		return nil, nil, err
 	}
-	unknown := &Error{Code: NotFound, Reason: "there is no thread with this id"}
 	if !knownID(threadID) {
-		return nil, nil, unknown
+		return nil, nil, errUnknownThread
 	}
 	if len(fresh) == 1 {
 		a, err := r.append(ctx, *fresh[0], patches[0].ID != nil)
@@ -49,35 +32,66 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		patches = slices.Clone(patches)
 		patches[0].ID = &fresh[0].ID
 	}
-	var stored []*Message
-	var thread *Thread
-	err := r.db.write(ctx, false, func(s session) error {
+	return r.appendOrRetry(ctx, threadID, patches, fresh)
+}
+
+var errUnknownThread = &Error{Code: NotFound, Reason: "there is no thread with this id"}
+
+// fresh returns the messages as they are stored if they are new, without their places.
+func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, error) {
+	now := r.db.Now()
+	fresh := make([]*Message, len(patches))
+	for i, p := range patches {
+		m := newMessage(threadID, now)
+		if err := p.validate(); err != nil {
+			return nil, At(err, i)
+		}
+		if err := m.apply(p, now); err != nil {
+			return nil, err
+		}
+		if err := m.validate(); err != nil {
+			return nil, At(err, i)
+		}
+		if p.ID != nil {
+			m.ID = *p.ID
+		} else {
+			m.ID = r.db.newID()
+		}
+		fresh[i] = &m
+	}
+	return fresh, nil
+}
+
+// appendOrRetry appends any number of messages, of which some may be there already, in a transaction.
+func (r *Messages) appendOrRetry(ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message) (stored []*Message, thread *Thread, err error) {
+	err = r.db.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if row == nil {
-			return unknown
+			return nil, errUnknownThread
 		}
 		if thread, err = row.thread(s.db.dialect); err != nil {
-			return err
+			return nil, err
 		}
 		known, err := messagesByID(ctx, s, givenIDs(patches))
 		if err != nil {
-			return err
+			return nil, err
 		}
+		before, err := row.counters(threadID)
+		if err != nil {
+			return nil, err
+		}
+		counted := before
 		stored = make([]*Message, len(patches))
 		var added []*Message
-		counted, err := row.counters(threadID)
-		if err != nil {
-			return err
-		}
 		for i, p := range patches {
-			if before, ok := known[fresh[i].ID]; ok {
-				if err := retried(before, threadID, p); err != nil {
-					return err
+			if m, ok := known[fresh[i].ID]; ok {
+				if err := retried(m, threadID, p); err != nil {
+					return nil, err
 				}
-				stored[i] = before
+				stored[i] = m
 				continue
 			}
 			m := *fresh[i] // a copy: the transaction may be run again
@@ -86,16 +100,14 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 			added = append(added, &m)
 		}
 		if len(added) == 0 {
-			return nil
-		}
-		if err := insert(ctx, s, threadID, added); err != nil {
-			return err
+			return nil, nil
 		}
 		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
-		return touch(ctx, s, thread, counted)
+		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: counted.minus(before)}
+		return []change{{c, thread}}, insert(ctx, s, added)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, r.db.duplicateAsConflict(err)
 	}
 	return stored, thread, nil
 }
@@ -125,18 +137,12 @@ func givenIDs(patches []MessagePatch) (ids []string) {
 	return ids
 }
 
-// counterUpdate is what one more message changes in the row of its thread, which is t.
-type counterUpdate struct {
-	set   string // for UPDATE
-	place string // the message's place among the system messages, or among the others
-}
-
-func countersAfter(role Role) counterUpdate {
-	count := string(role) + `_count`
-	if role == RoleSystem {
-		return counterUpdate{`system_count = system_count + 1`, `system_count`}
-	}
-	return counterUpdate{`last_sequence = last_sequence + 1, ` + count + ` = ` + count + ` + 1`, `last_sequence`}
+// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
+type appendRequest struct {
+	message Message
+	given   bool    // its id is the client's
+	columns Columns // of the thread, that are asked for
+	result  appendResult
 }
 
 // appendResult is what came of an append: the message as it is stored, with its
@@ -147,51 +153,61 @@ type appendResult struct {
 	thread  *Thread
 }
 
-// read reads a row of the wanted columns of the thread and the place of m.
-func (a *appendResult) read(d *dialect, selected []column[threadRow], m Message, v []driver.Value) error {
+// read reads a row of the selected columns of the thread and the place of the
+// message: among the system messages, or among the others.
+func (one *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (change, error) {
 	var n columnInt
 	if _ = n.Scan(v[len(selected)]); n.err != nil {
-		return n.err
+		return change{}, n.err
 	}
+	m := one.message
 	m.assignSequence(n.int)
-	a.message = &m
-	var row threadRow
-	if fill(&row, selected, v) == nil {
-		if read, err := row.thread(d); err == nil {
-			a.thread = read
-		}
+	one.result = appendResult{message: &m}
+	if thread, err := scanThread(d, selected, v); err == nil {
+		one.result.thread = thread
 	}
-	return nil
-}
-
-// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
-type appendRequest struct {
-	message Message
-	given   bool    // its id is the client's
-	columns Columns // of the thread, that are selected
-	result  appendResult
+	c := Change{ThreadID: m.ThreadID, Kind: Updated, Added: []string{m.ID}}
+	c.Counters.add(&Message{Role: m.Role})
+	return change{Change: c}, nil
 }
 
 // append appends m, in a batch with others that come at the same time. What it leaves out, such as for
 // an unknown thread, has no message; an id that is taken may be an error.
 func (r *Messages) append(ctx context.Context, m Message, given bool) (appendResult, error) {
 	one := &appendRequest{message: m, given: given, columns: projectionOf(ctx).threads}
+	batch := []*appendRequest{one}
 	alone := false
-	err := r.db.appends.Do(ctx, one, func() (err error) {
+	err := r.db.appends.Do(ctx, one, func() error {
 		alone = true
-		if r.db.dialect.writableCTE {
-			one.result, err = r.addOne(ctx, m)
-			return err
-		}
-		return r.addInTx(ctx, []*appendRequest{one})
+		return r.appendAlone(ctx, batch)
 	})
 	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
-		one.result, err = r.addOne(ctx, m)
+		err = r.appendAlone(ctx, batch)
 	}
-	if err != nil { // who did not wait for a statement must not look at what it is still being given
+	if err != nil { // after a time-out the batch may still be writing the result: do not read it
 		return appendResult{}, r.db.mapError(ctx, err)
 	}
 	return one.result, nil
+}
+
+func (r *Messages) appendAlone(ctx context.Context, batch []*appendRequest) error {
+	if r.db.dialect.writableCTE {
+		return r.appendStatement(ctx, batch, false)
+	}
+	return r.appendTransaction(ctx, batch)
+}
+
+// appendBatch appends several messages. Threads that others are writing are left out: nobody waits for a lock of theirs.
+func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) error {
+	if r.db.dialect.writableCTE {
+		return r.appendStatement(ctx, batch, true)
+	}
+	return r.appendTransaction(ctx, batch)
+}
+
+// canJoin reports whether one can be appended by one statement with the others.
+func (r *Messages) canJoin(one *appendRequest, batch []*appendRequest) bool {
+	return !r.db.dialect.writableCTE || one.differs(batch)
 }
 
 // differs reports whether one is of another thread than the others. A statement
@@ -200,104 +216,74 @@ func (one *appendRequest) differs(from []*appendRequest) bool {
 	return !slices.ContainsFunc(from, func(other *appendRequest) bool { return other.message.ThreadID == one.message.ThreadID })
 }
 
-// canJoin reports whether one can be appended by one statement with the others.
-func (r *Messages) canJoin(one *appendRequest, batch []*appendRequest) bool {
-	return !r.db.dialect.writableCTE || one.differs(batch)
-}
+// appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
+// the place, which the thread's row gives.
+var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.bulk(), placed)...)
 
-// appendBatch appends several messages.
-func (r *Messages) appendBatch(ctx context.Context, all []*appendRequest) error {
-	if r.db.dialect.writableCTE {
-		return r.addShared(ctx, all)
-	}
-	return r.addInTx(ctx, all)
-}
+func placed(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
 
-// addOne appends a message in one statement of PostgreSQL: it takes the next
-// place from the thread's row, which it locks, and puts the message there.
-// Nothing is appended when there is no such thread.
-func (r *Messages) addOne(ctx context.Context, m Message) (a appendResult, err error) {
-	grow := countersAfter(m.Role)
-	sequence, position := `t.`+grow.place, `0`
-	if m.Role == RoleSystem {
-		sequence, position = position, sequence
-	}
-	columns := projectionOf(ctx).threads
-	values := m.values(r.db.dialect) // id, sequence, position, role, and so on
-	args := append([]any{r.db.dialect.formatTime(r.db.Now()), m.ThreadID, values[0]}, values[3:]...)
-	query := `WITH t AS (
-			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})), ` + grow.set + ` WHERE t.id = ? RETURNING t.*
-		), m AS (
-			INSERT INTO messages (id, thread_id, sequence, position, role, content, parts, name, tool_call_id,
-				tool_calls, attributes, "timestamp", source, attachments, metrics)
-			SELECT CAST(? AS text), t.id, ` + sequence + `, ` + position + `, CAST(? AS text), CAST(? AS text), CAST(? AS {json}), CAST(? AS text), CAST(? AS text),
-				CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {json}), CAST(? AS {json}), CAST(? AS {json})
-			FROM t
-		)
-		SELECT ` + threadTable.list(columns) + `, t.` + grow.place + `{on disk} FROM t`
-	selected := threadTable.selected(columns)
-	err = r.db.retry(ctx, func() error {
-		a = appendResult{}
-		conn, err := r.db.acquire(ctx, r.db.writer)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		return r.db.asRetryable(session{db: r.db, conn: conn, on: conn}.each(ctx, query, args, func(v []driver.Value) error {
-			return a.read(r.db.dialect, selected, m, v)
-		}))
-	})
-	return a, err
-}
-
-// sharedColumns are what a shared append binds: a message's index in the list, and columns of messages. The fourth, c3, is the role.
-var sharedColumns = []bulkColumn{{"index", "bigint"}, {"thread_id", "text"}, {"id", "text"}, {"role", "text"}, {"content", "text"}, {"parts", "{json}"}, {"name", "text"}, {"tool_call_id", "text"},
-	{"tool_calls", "{json}"}, {"attributes", "{json}"}, {`"timestamp"`, "{time}"}, {"source", "{json}"}, {"attachments", "{json}"}, {"metrics", "{json}"}}
-
-// addShared is [Messages.addOne] for several messages of different threads. It
-// waits for nobody: a thread that somebody else is writing is left out.
-func (r *Messages) addShared(ctx context.Context, shared []*appendRequest) error {
+// appendStatement appends messages of different threads by one statement of
+// PostgreSQL: it takes the next place from each thread's row, which it locks, and
+// puts the message there. Nothing is appended where there is no such thread.
+// With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
+func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, skipLocked bool) error {
 	d := r.db.dialect
-	rows := make([][]any, len(shared))
+	rows := make([][]any, len(batch))
+	threadIDs := make([]string, len(batch))
 	var columns Columns
-	for i, w := range shared {
-		columns |= w.columns
-		v := w.message.values(d) // id, sequence, position, role, and so on
-		rows[i] = append([]any{i, w.message.ThreadID, v[0]}, v[3:]...)
+	for i, one := range batch {
+		columns |= one.columns
+		threadIDs[i] = one.message.ThreadID
+		rows[i] = []any{i}
+		for n, v := range messageTable.values(&one.message, d) {
+			if !placed(bulkColumn{name: messageTable.written[n].name}) {
+				rows[i] = append(rows[i], v)
+			}
+		}
 	}
-	from, values, args := unnested("g", sharedColumns, rows)
-	selected := threadTable.selected(columns)
-	query := `WITH free AS MATERIALIZED (
-			SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED
-		), t AS (
+	from, values, arrays := unnested("g", appendColumns, rows)
+	role, threadID := boundName("g", appendColumns, "role"), boundName("g", appendColumns, "thread_id")
+	args := []any{d.formatTime(r.db.Now())}
+	free, lock := "", ""
+	if skipLocked {
+		free, lock = `free AS MATERIALIZED (SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED), `, ` CROSS JOIN free`
+		args = append([]any{d.list(threadIDs)}, args...)
+		threadID = `free.id AND free.id = ` + threadID
+	}
+	query := `WITH ` + free + `t AS (
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
-				last_sequence = t.last_sequence + CASE WHEN g.c3 = 'system' THEN 0 ELSE 1 END,
-				system_count = t.system_count + CASE WHEN g.c3 = 'system' THEN 1 ELSE 0 END, user_count = t.user_count + CASE WHEN g.c3 = 'user' THEN 1 ELSE 0 END,
-				assistant_count = t.assistant_count + CASE WHEN g.c3 = 'assistant' THEN 1 ELSE 0 END, tool_count = t.tool_count + CASE WHEN g.c3 = 'tool' THEN 1 ELSE 0 END
-			FROM ` + from + ` CROSS JOIN free WHERE free.id = g.c1 AND t.id = free.id
-			RETURNING ` + threadTable.names("t.", columns) + `, CASE WHEN g.c3 = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
+				` + addToCounters("t.", oneMessage(role)) + `
+			FROM ` + from + lock + ` WHERE t.id = ` + threadID + `
+			RETURNING ` + threadTable.names("t.", columns) + `, CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
 		), m AS (
-			INSERT INTO messages (sequence, position, ` + names(sharedColumns[1:]) + `)
-			SELECT CASE WHEN g.c3 = 'system' THEN 0 ELSE g.place END, CASE WHEN g.c3 = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
+			INSERT INTO messages (sequence, position, ` + names(appendColumns[1:]) + `)
+			SELECT CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END, CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` +
+		strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
-	args = append([]any{args[1], d.formatTime(r.db.Now())}, args...) // the ids of the threads, first, say which rows to lock
-	return r.db.read(ctx, func(s session) error {                    // which tries again only when nothing has been changed
-		return s.each(ctx, query, args, func(v []driver.Value) error {
-			w := shared[v[0].(int64)]
-			return w.result.read(d, selected, w.message, v[1:])
+	args = append(args, arrays...)
+	selected := threadTable.selected(columns)
+	return r.db.commit(ctx, write{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
+		for _, one := range batch { // of an attempt before
+			one.result = appendResult{}
+		}
+		err = s.each(ctx, query, args, func(v []driver.Value) error {
+			c, err := batch[v[0].(int64)].read(d, selected, v[1:])
+			changes = append(changes, c)
+			return err
 		})
+		return changes, err
 	})
 }
 
-// addInTx is appendBatch on SQLite, in one transaction. It leaves out what takes
+// appendTransaction appends messages on SQLite, in one transaction. It leaves out what takes
 // more than its statements, such as a thread that is unknown, whose updated_at
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
-func (r *Messages) addInTx(ctx context.Context, all []*appendRequest) error {
-	return r.db.inTx(ctx, false, func(s session) error {
+func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest) error {
+	return r.db.commit(ctx, write{}, func(ctx context.Context, s session) (changes []change, err error) {
 		var given []string
-		for _, one := range all {
+		for _, one := range batch {
 			one.result = appendResult{}
 			if one.given {
 				given = append(given, one.message.ID)
@@ -305,9 +291,9 @@ func (r *Messages) addInTx(ctx context.Context, all []*appendRequest) error {
 		}
 		known, err := messagesByID(ctx, s, given)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		rest := slices.DeleteFunc(slices.Clone(all), func(one *appendRequest) bool { return known[one.message.ID] != nil })
+		rest := slices.DeleteFunc(slices.Clone(batch), func(one *appendRequest) bool { return known[one.message.ID] != nil })
 		for len(rest) > 0 {
 			var now, later []*appendRequest
 			for _, one := range rest {
@@ -317,48 +303,55 @@ func (r *Messages) addInTx(ctx context.Context, all []*appendRequest) error {
 					later = append(later, one)
 				}
 			}
-			if err := r.addRound(ctx, s, now); err != nil {
-				return err
+			appended, err := appendRound(ctx, s, now)
+			if err != nil {
+				return nil, err
 			}
+			changes = append(changes, appended...)
 			rest = later
 		}
-		return nil
+		return changes, nil
 	})
 }
 
-// addRound appends messages of different threads in two statements. Neither is
+// appendRound appends messages of different threads in two statements. Neither is
 // of a kind that SQLite could undo alone, which would cost a copy of each page:
 // see insertValues. (A statement that reads json_each is, whatever its conflict clause.)
-func (r *Messages) addRound(ctx context.Context, s session, round []*appendRequest) error {
+func appendRound(ctx context.Context, s session, round []*appendRequest) (changes []change, err error) {
 	d := s.db.dialect
 	var columns Columns
 	byThread := map[string]*appendRequest{}
-	var grown []any
+	var args []any
 	for _, one := range round {
 		columns |= one.columns
 		byThread[one.message.ThreadID] = one
-		grown = append(grown, one.message.ThreadID, string(one.message.Role))
+		args = append(args, one.message.ThreadID, string(one.message.Role))
 	}
-	now := d.formatTime(r.db.Now())
+	now := d.formatTime(s.db.Now())
+	var numbers strings.Builder
+	for _, column := range counterColumns {
+		numbers.WriteString(` AND typeof(` + column + `) = 'integer'`)
+	}
 	selected := threadTable.selected(columns)
 	var added [][]any
-	if err := s.each(ctx, `WITH grown(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
-		UPDATE OR FAIL threads SET updated_at = ?, last_sequence = last_sequence + (role <> 'system'), system_count = system_count + (role = 'system'),
-			user_count = user_count + (role = 'user'), assistant_count = assistant_count + (role = 'assistant'), tool_count = tool_count + (role = 'tool')
-		FROM grown WHERE threads.id = grown.id AND updated_at < ? AND typeof(last_sequence) = 'integer' AND typeof(system_count) = 'integer'
-			AND typeof(user_count) = 'integer' AND typeof(assistant_count) = 'integer' AND typeof(tool_count) = 'integer'
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(grown, now, now), func(v []driver.Value) error {
+	err = s.each(ctx, `WITH appended(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
+		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
+		FROM appended WHERE threads.id = appended.id AND updated_at < ?`+numbers.String()+`
+		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(args, now, now), func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]
 		}
-		if err := one.result.read(d, selected, one.message, v); err != nil {
+		c, err := one.read(d, selected, v)
+		if err != nil {
 			return err
 		}
-		added = append(added, append(one.result.message.values(d), one.message.ThreadID))
+		changes = append(changes, c)
+		added = append(added, messageTable.values(one.result.message, d))
 		return nil
-	}); err != nil {
-		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return insertBulk(ctx, s, "messages", messageBulk, added)
+	return changes, insertBulk(ctx, s, "messages", messageTable.bulk(), added)
 }

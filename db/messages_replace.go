@@ -12,7 +12,7 @@ const renumberOffset = 1 << 40
 
 // merged is what makes a list of messages out of the stored ones.
 type merged struct {
-	counters       // of the thread, then
+	Counters       // of the thread, then
 	added, updated []*Message
 	moved          []string // of the updated, those whose place changed
 	unknown        []string // ids of the added that the client chose
@@ -57,44 +57,47 @@ func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now 
 			r.moved = append(r.moved, m.ID)
 		}
 	}
-	for id := range old {
-		r.dropped = append(r.dropped, id)
+	for _, m := range stored {
+		if old[m.ID] != nil {
+			r.dropped = append(r.dropped, m.ID)
+		}
 	}
 	return r, nil
 }
 
 // replaceMessages makes list the thread's messages instead of the stored ones,
-// and returns the new counters of the thread.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (counters, error) {
+// and returns what that changes, beside the counters.
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (merged, error) {
 	r, err := merge(s.db, threadID, stored, list, now, resetKnown)
 	if err != nil {
-		return counters{}, err
+		return r, err
 	}
-	if len(r.unknown) > 0 {
-		taken, err := messagesByID(ctx, s, r.unknown)
-		if err != nil {
-			return counters{}, err
-		}
-		for id := range taken {
-			return counters{}, conflictf("the message id %q belongs to another thread", id)
-		}
+	taken, err := messagesByID(ctx, s, r.unknown)
+	if err != nil {
+		return r, err
 	}
-	if len(r.dropped) > 0 {
-		if _, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(r.dropped)); err != nil {
-			return counters{}, err
-		}
+	for id := range taken {
+		return r, conflictf("the message id %q belongs to another thread", id)
 	}
-	if len(r.moved) > 0 {
-		if _, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
-				position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-			WHERE thread_id = ? AND id {in}`, renumberOffset, renumberOffset, threadID, s.db.dialect.list(r.moved)); err != nil {
-			return counters{}, err
-		}
+	if err := deleteMessages(ctx, s, threadID, r.dropped); err != nil {
+		return r, err
 	}
-	if len(r.updated) > 0 {
-		if _, err := s.exec(ctx, updateMessages, bind(valuesOf(s, r.updated))); err != nil {
-			return counters{}, err
-		}
+	if err := makeRoom(ctx, s, threadID, r.moved); err != nil {
+		return r, err
 	}
-	return r.counters, insert(ctx, s, threadID, r.added)
+	if err := update(ctx, s, r.updated); err != nil {
+		return r, err
+	}
+	return r, insert(ctx, s, r.added)
+}
+
+// makeRoom moves messages out of the way of others that come to their places.
+func makeRoom(ctx context.Context, s session, threadID string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
+			position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
+		WHERE thread_id = ? AND id {in}`, renumberOffset, renumberOffset, threadID, s.db.dialect.list(ids))
+	return err
 }

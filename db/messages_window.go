@@ -187,17 +187,15 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 	q.messages(selected)
 	lists := make([]messageList, len(threadIDs))
 	of := messageTable.selected(columns)
-	var row messageRow
 	if err := s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
-		place := 0
+		n := 0
 		if before > 0 {
-			place = int(v[0].(int64)) // what the query itself counts
+			n = int(v[0].(int64)) // what the query itself counts
 		}
-		if err := fill(&row, of, v[before:]); err != nil {
-			return err
-		}
-		row.ThreadID = threadIDs[place]
-		return lists[place].add(&row, s.db.dialect)
+		m := lists[n].add()
+		err := m.scan(s.db.dialect, of, v[before:])
+		m.ThreadID = threadIDs[n]
+		return err
 	}); err != nil {
 		return nil, err
 	}
@@ -225,28 +223,22 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 // withThread reads rows that have the columns of threads and of messages, and are of one of them.
 type withThread struct {
 	ofThread  []column[threadRow]
-	ofMessage []column[messageRow]
-	t         threadRow
-	m         messageRow
+	ofMessage []column[Message]
 }
 
-func newWithThread(threads, messages Columns) *withThread {
-	return &withThread{ofThread: threadTable.selected(threads), ofMessage: messageTable.selected(messages)}
+func newWithThread(threads, messages Columns) withThread {
+	return withThread{threadTable.selected(threads), messageTable.selected(messages)}
 }
 
-func (r *withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
+func (r withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
 	if v[0] != nil { // the thread's id
-		if err := fill(&r.t, r.ofThread, v); err != nil {
-			return err
-		}
-		*thread, err = r.t.thread(d)
+		*thread, err = scanThread(d, r.ofThread, v)
 		return err
 	}
-	if err := fill(&r.m, r.ofMessage, v[len(r.ofThread):]); err != nil {
-		return err
-	}
-	r.m.ThreadID = threadID
-	return messages.add(&r.m, d)
+	m := messages.add()
+	err = m.scan(d, r.ofMessage, v[len(r.ofThread):])
+	m.ThreadID = threadID
+	return err
 }
 
 // inOrder sorts the messages of a thread. As a rule they come in the order of

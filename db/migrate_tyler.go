@@ -250,9 +250,59 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 	return ids, insertProperties(ctx, s, properties)
 }
 
+// tylerMessage is a row of Tyler's messages.
+type tylerMessage struct {
+	ID          string     `db:"id"`
+	ThreadID    string     `db:"thread_id"`
+	Sequence    columnInt  `db:"sequence"`
+	Position    columnInt  `db:"position"`
+	Role        string     `db:"role"`
+	Content     *string    `db:"content"`
+	Parts       columnJSON `db:"parts"`
+	Name        *string    `db:"name"`
+	ToolCallID  *string    `db:"tool_call_id"`
+	ToolCalls   columnJSON `db:"tool_calls"`
+	Attributes  columnJSON `db:"attributes"`
+	Timestamp   columnTime `db:"timestamp"`
+	Source      columnJSON `db:"source"`
+	Attachments columnJSON `db:"attachments"`
+	Metrics     columnJSON `db:"metrics"`
+}
+
+// message returns what the row says.
+func (r *tylerMessage) message(d *dialect) (*Message, error) {
+	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
+		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
+		position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
+	if !m.Role.valid() {
+		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
+	}
+	if m.Attributes == "" {
+		m.Attributes = EmptyObject
+	}
+	switch {
+	case r.Sequence.err != nil:
+		return nil, m.broken("sequence", r.Sequence.err)
+	case r.Position.err != nil:
+		return nil, m.broken("position", r.Position.err)
+	case r.Timestamp.err != nil:
+		return nil, m.broken("timestamp", r.Timestamp.err)
+	}
+	if err := checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID); err != nil {
+		return nil, m.broken("text", err)
+	}
+	if err := d.checkObject(m.Attributes); err != nil {
+		return nil, m.broken("attributes", err)
+	}
+	if err := d.checkObject(m.Source); err != nil {
+		return nil, m.broken("source", err)
+	}
+	return m, nil
+}
+
 // adoptMessages copies the messages of some threads.
 func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
-	var rows []messageRow
+	var rows []tylerMessage
 	if err := s.rows(ctx, &rows, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
 			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes, COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
 			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments, CAST(m.metrics AS text) AS metrics
@@ -266,12 +316,12 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 			storableJSON(c)
 		}
 	}
-	messages, err := messagesOf(s.db.dialect, rows)
-	if err != nil {
-		return err
-	}
 	byThread := map[string][]*Message{}
-	for _, m := range messages {
+	for i := range rows {
+		m, err := rows[i].message(s.db.dialect)
+		if err != nil {
+			return err
+		}
 		if m.metrics == "" {
 			m.metrics = emptyMetrics
 		}

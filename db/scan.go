@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -11,12 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// column is a column of a table, and how its value gets into a row.
+// column is a column of a table: how its value gets into a row, and out of it.
 type column[Row any] struct {
-	when Columns // 0: always
-	name string
-	kind string // its type, in the dialect's words
-	set  func(*Row, driver.Value) error
+	name  string
+	kind  string                         // its type, in the dialect's words
+	when  Columns                        // read with any of these; 0: always
+	scan  func(*Row, driver.Value) error // nil: it is not read
+	value func(row *Row, d *dialect) any // nil: it is not written by whole rows
 }
 
 // table is a table's columns.
@@ -24,7 +24,71 @@ type table[Row any] struct {
 	alias   string
 	long    bool // its texts may be long
 	columns []column[Row]
-	texts   sync.Map // Columns -> the list for SELECT
+	written []column[Row] // those with a value
+	texts   sync.Map      // Columns -> the list for SELECT
+}
+
+func newTable[Row any](alias string, long bool, columns []column[Row]) *table[Row] {
+	t := &table[Row]{alias: alias, long: long, columns: columns}
+	for _, c := range columns {
+		if c.value != nil {
+			t.written = append(t.written, c)
+		}
+	}
+	return t
+}
+
+// values returns what a row's written columns hold, as they are bound.
+func (t *table[Row]) values(row *Row, d *dialect) []any {
+	values := make([]any, len(t.written))
+	for i, c := range t.written {
+		values[i] = c.value(row, d)
+	}
+	return values
+}
+
+// bulk returns the written columns, as [insertBulk] takes them.
+func (t *table[Row]) bulk() []bulkColumn {
+	columns := make([]bulkColumn, len(t.written))
+	for i, c := range t.written {
+		columns[i] = bulkColumn{c.name, c.kind}
+	}
+	return columns
+}
+
+// insertRows returns the statement that inserts a bound list of rows' values.
+func (t *table[Row]) insertRows(into string) string {
+	columns, values := make([]string, len(t.written)), make([]string, len(t.written))
+	for i, c := range t.written {
+		columns[i], values[i] = c.name, c.listed(i)
+	}
+	return `INSERT INTO ` + into + ` (` + strings.Join(columns, ", ") + `) SELECT ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
+}
+
+// updateRows returns the statement that updates rows to a bound list of their values; key tells them apart, and neither
+// it nor fixed changes.
+func (t *table[Row]) updateRows(name, key, fixed string) string {
+	var sets []string
+	where := ""
+	for i, c := range t.written {
+		switch c.name {
+		case key:
+			where = name + `.` + key + ` = ` + c.listed(i)
+		case fixed:
+		default:
+			sets = append(sets, c.name+` = `+c.listed(i))
+		}
+	}
+	return `UPDATE ` + name + ` SET ` + strings.Join(sets, ", ") + ` FROM {rows} AS v WHERE ` + where
+}
+
+// listed returns the expression for the column's value, which is the i-th of a row in a bound list.
+func (c column[Row]) listed(i int) string {
+	value := fmt.Sprintf(`v.value ->> %d`, i)
+	if c.kind == "text" {
+		return value
+	}
+	return `CAST(` + value + ` AS ` + c.kind + `)`
 }
 
 // names returns the wanted columns as they are, with what stands before each:
@@ -75,35 +139,22 @@ func (t *table[Row]) list(wanted Columns) string {
 
 func (t *table[Row]) selected(wanted Columns) (list []column[Row]) {
 	for _, c := range t.columns {
-		if c.when == 0 || c.when&wanted != 0 {
+		if c.scan != nil && (c.when == 0 || c.when&wanted != 0) {
 			list = append(list, c)
 		}
 	}
 	return list
 }
 
-// read reads the rows of a query that selects list(wanted), and calls fn with
-// each, which fn must not keep.
-func (t *table[Row]) read(ctx context.Context, s session, wanted Columns, query string, args []any, fn func(*Row) error) error {
-	columns := t.selected(wanted)
-	row := new(Row)
-	return s.each(ctx, query, args, func(values []driver.Value) error {
-		if err := fill(row, columns, values); err != nil {
-			return err
-		}
-		return fn(row)
-	})
-}
-
-// fill makes row what the values of the columns say.
-func fill[Row any](row *Row, columns []column[Row], values []driver.Value) error {
+// fill makes row what the values of the columns say; the name is that of a column that cannot be read.
+func fill[Row any](row *Row, columns []column[Row], values []driver.Value) (name string, err error) {
 	*row = *new(Row)
 	for i, c := range columns {
-		if err := c.set(row, values[i]); err != nil {
-			return fmt.Errorf("column %s: %w", c.name, err)
+		if err := c.scan(row, values[i]); err != nil {
+			return c.name, err
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // scanText reads a text that is not null.

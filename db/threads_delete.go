@@ -7,10 +7,13 @@ func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
 	if !knownID(id) {
 		return false, nil
 	}
-	var n int64
-	err := r.db.inTx(ctx, false, func(s session) (err error) {
-		n, err = s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
-		return err
+	deleted := false
+	err := r.db.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
+		n, err := s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
+		if deleted = n > 0; err != nil || !deleted {
+			return nil, err
+		}
+		return []change{{Change: Change{ThreadID: id, Kind: Deleted}}}, nil
 	})
-	return n > 0, err
+	return deleted, err
 }

@@ -142,11 +142,7 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 				one.few = false
 				return nil
 			}
-			var row threadRow
-			if err := fill(&row, of, v[2:]); err != nil {
-				return err
-			}
-			t, err := row.thread(s.db.dialect)
+			t, err := scanThread(s.db.dialect, of, v[2:])
 			one.threads = append(one.threads, t)
 			return err
 		})

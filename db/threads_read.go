@@ -28,15 +28,24 @@ type threadRow struct {
 	UpdatedAt  columnTime `db:"updated_at"`
 }
 
-// threadTable are the columns of threads t.
-var threadTable = table[threadRow]{alias: "t", columns: []column[threadRow]{
-	{0, "id", "text", func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
-	{ThreadTitle, "title", "text", func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
-	{ThreadAttributes, "attributes", "{json}", func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
-	{ThreadSource, "source", "{json}", func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
-	{ThreadCreatedAt, "created_at", "{time}", func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
-	{ThreadUpdatedAt, "updated_at", "{time}", func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
-}}
+// threadTable holds the columns of threads, beside the counters.
+var threadTable = newTable("t", false, []column[threadRow]{
+	{name: "id", kind: "text", scan: func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{name: "title", kind: "text", when: ThreadTitle, scan: func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
+	{name: "attributes", kind: "{json}", when: ThreadAttributes, scan: func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{name: "source", kind: "{json}", when: ThreadSource, scan: func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{name: "created_at", kind: "{time}", when: ThreadCreatedAt, scan: func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
+	{name: "updated_at", kind: "{time}", when: ThreadUpdatedAt, scan: func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
+})
+
+// scanThread returns the thread that a row of the columns says.
+func scanThread(d *dialect, columns []column[threadRow], values []driver.Value) (*Thread, error) {
+	var row threadRow
+	if name, err := fill(&row, columns, values); err != nil {
+		return nil, fmt.Errorf("thread %q: stored %s: %w", row.ID, name, err)
+	}
+	return row.thread(d)
+}
 
 func (r *threadRow) thread(d *dialect) (*Thread, error) {
 	t := &Thread{ID: r.ID, Title: r.Title, Attributes: JSON(r.Attributes), Source: JSON(r.Source),
@@ -100,10 +109,11 @@ func (r *Threads) Count(ctx context.Context) (n int, err error) {
 }
 
 func (r *Threads) list(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
+	selected := threadTable.selected(columns)
 	err = r.db.read(ctx, func(s session) error {
 		threads = nil // of an attempt before
-		return threadTable.read(ctx, s, columns, query, args, func(row *threadRow) error {
-			t, err := row.thread(s.db.dialect)
+		return s.each(ctx, query, args, func(v []driver.Value) error {
+			t, err := scanThread(s.db.dialect, selected, v)
 			threads = append(threads, t)
 			return err
 		})

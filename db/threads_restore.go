@@ -43,41 +43,48 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	return r.db.write(ctx, true, func(s session) error {
+	err := r.db.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		var stored []string
 		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.id {in}`, s.db.dialect.list(ids)); err != nil {
-			return err
+			return nil, err
 		}
 		known := make(map[string]bool, len(stored))
 		for _, id := range stored {
 			known[id] = true
 		}
 		var added bulk
-		var again []Restored
+		var existing []Restored
 		for _, t := range list {
 			if known[*t.ID] {
-				again = append(again, t)
+				existing = append(existing, t)
 				continue
 			}
 			known[*t.ID] = true
 			if err := added.thread(s.db, t); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if err := added.insert(ctx, s); err != nil {
-			return err
+			return nil, err
 		}
-		for _, t := range again {
-			if _, err := saveIn(ctx, s, *t.ID, t.ThreadPatch, &t.UpdatedAt); err != nil {
-				return err
+		changes := added.changes
+		for _, t := range existing {
+			c, err := saveIn(ctx, s, *t.ID, t.ThreadPatch, &t.UpdatedAt)
+			if err != nil {
+				return nil, err
 			}
+			changes = append(changes, c)
 		}
-		return nil
+		return changes, nil
 	})
+	return r.db.duplicateAsConflict(err)
 }
 
 // bulk collects the rows of new threads.
-type bulk struct{ threads, messages, properties [][]any }
+type bulk struct {
+	threads, messages, properties [][]any
+	changes                       []change
+}
 
 func (b *bulk) thread(db *DB, r Restored) error {
 	at := db.dialect.formatTime
@@ -92,7 +99,7 @@ func (b *bulk) thread(db *DB, r Restored) error {
 		return At(err, "messages")
 	}
 	for _, message := range m.added {
-		b.messages = append(b.messages, append(message.values(db.dialect), t.ID))
+		b.messages = append(b.messages, messageTable.values(message, db.dialect))
 	}
 	properties, err := t.properties()
 	if err != nil {
@@ -101,14 +108,15 @@ func (b *bulk) thread(db *DB, r Restored) error {
 	for _, p := range properties {
 		b.properties = append(b.properties, []any{t.ID, p.Key, p.Value})
 	}
-	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt), m.last}
+	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)}
 	if t.Title != nil {
 		row[1] = *t.Title
 	}
-	for _, n := range m.counts {
+	for _, n := range m.list() {
 		row = append(row, n)
 	}
 	b.threads = append(b.threads, row)
+	b.changes = append(b.changes, change{Change: Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}})
 	return nil
 }
 
@@ -118,7 +126,7 @@ func (b *bulk) insert(ctx context.Context, s session) error {
 		columns []bulkColumn
 		rows    [][]any
 	}{
-		{"threads", threadBulk, b.threads}, {"messages", messageBulk, b.messages}, {"thread_properties", propertyBulk, b.properties},
+		{"threads", threadBulk, b.threads}, {"messages", messageTable.bulk(), b.messages}, {"thread_properties", propertyBulk, b.properties},
 	} {
 		if err := insertBulk(ctx, s, into.table, into.columns, into.rows); err != nil {
 			return err

@@ -19,26 +19,27 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.db.write(ctx, true, func(s session) error {
-		thread, err = saveIn(ctx, s, id, p, restored)
-		return err
+	err = r.db.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+		c, err := saveIn(ctx, s, id, p, restored)
+		thread = c.thread
+		return []change{c}, err
 	})
-	return thread, err
+	return thread, r.db.duplicateAsConflict(err)
 }
 
 // saveIn is save inside a transaction.
-func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (*Thread, error) {
+func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (change, error) {
 	now := s.db.Now()
 	row, created, err := create(ctx, s, id, p, now)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	stored, err := row.thread(s.db.dialect)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
-		return nil, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+		return change{}, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
 	}
 	changed := *stored
 	if restored != nil {
@@ -49,25 +50,28 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 			changed.UpdatedAt = after(stored.UpdatedAt, now)
 		}
 	}
+	c := change{Change: Change{ThreadID: id, Kind: Updated}, thread: &changed}
+	if created {
+		c.Kind = Created
+	}
 	counted, err := row.counters(id)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	if p.Messages != nil {
 		var before []*Message
 		if !created {
 			if before, err = messagesWhere(ctx, s, `m.thread_id = ?`, id); err != nil {
-				return nil, err
+				return c, err
 			}
 		}
-		if counted, err = replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil); err != nil {
-			return nil, At(err, "messages")
+		m, err := replaceMessages(ctx, s, id, before, *p.Messages, now, restored != nil)
+		if err != nil {
+			return c, At(err, "messages")
 		}
+		c.Added, c.Updated, c.Deleted, c.Counters = idsOf(m.added), idsOf(m.updated), m.dropped, m.minus(counted)
 	}
-	if err := writeThread(ctx, s, stored, &changed, created); err != nil {
-		return nil, err
-	}
-	return &changed, touch(ctx, s, &changed, counted)
+	return c, writeThread(ctx, s, stored, &changed, created)
 }
 
 // lockedThread is a thread's row, locked until the transaction ends.
@@ -80,7 +84,7 @@ type lockedThread struct {
 // nil when there is none.
 func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
 	var row lockedThread
-	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+countColumns+` FROM threads t WHERE t.id = ? {lock}`, id)
+	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+selectCounters+` FROM threads t WHERE t.id = ? {lock}`, id)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -147,12 +151,4 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 		rows[i] = []string{t.ID, p.Key, p.Value}
 	}
 	return insertProperties(ctx, s, rows)
-}
-
-// touch writes what changes with a thread's messages.
-func touch(ctx context.Context, s session, t *Thread, c counters) error {
-	_, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), last_sequence = ?,
-		system_count = ?, user_count = ?, assistant_count = ?, tool_count = ? WHERE id = ?`,
-		s.db.dialect.formatTime(t.UpdatedAt), c.last, c.counts[0], c.counts[1], c.counts[2], c.counts[3], t.ID)
-	return err
 }

@@ -35,28 +35,64 @@ func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
 	})
 }
 
-// write runs fn like [DB.inTx]. A unique constraint that is hit after all checks
-// means that another thread took a message id meanwhile.
-func (db *DB) write(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
-	err := db.inTx(ctx, needsSavepoint, fn)
-	if err != nil && db.dialect.classify(err) == duplicate {
-		return conflictf("a message id belongs to another thread")
+// write is how a write is to be committed.
+type write struct {
+	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a transaction.)
+	needsSavepoint bool
+	// oneStatement: fn runs a single statement, which is a transaction by itself.
+	oneStatement bool
+}
+
+// commit is where every write is committed. fn writes, and returns what it has
+// changed; all of that is stored when commit returns nil, and none of it else. fn
+// may run more than once: when the database undid the transaction in favour of
+// another one, when a connection was lost, and on SQLite when another process was
+// writing. Its statements must have the context that it is given.
+func (db *DB) commit(ctx context.Context, w write, fn func(context.Context, session) ([]change, error)) error {
+	ctx = context.WithValue(ctx, committing{}, true)
+	var changes []change
+	run := func(s session) (err error) {
+		if changes, err = fn(ctx, s); err != nil {
+			return err
+		}
+		return record(ctx, s, changes)
+	}
+	err := db.retry(ctx, func() error {
+		switch {
+		case w.oneStatement:
+			return db.statement(ctx, run)
+		case db.group != nil:
+			return db.group.do(ctx, w.needsSavepoint, run)
+		}
+		return db.transaction(ctx, db.writer, run)
+	})
+	if err == nil && db.changed != nil {
+		public := make([]Change, len(changes))
+		for i, c := range changes {
+			public[i] = c.Change
+		}
+		db.changed(public)
 	}
 	return err
 }
 
-// inTx runs fn in one transaction for writing and commits it if fn returns nil.
-// fn may run more than once: when the database undid the transaction in favour
-// of another one, and on SQLite when another process was writing.
-// There, writers at the same time share a transaction; needsSavepoint says that fn may
-// return an [*Error] after it has written.
-func (db *DB) inTx(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
-	return db.retry(ctx, func() error {
-		if db.group != nil {
-			return db.group.do(ctx, needsSavepoint, fn)
-		}
-		return db.transaction(ctx, db.writer, fn)
-	})
+// statement runs fn, which is one statement, on a connection for writing.
+func (db *DB) statement(ctx context.Context, fn func(session) error) error {
+	conn, err := db.acquire(ctx, db.writer)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return db.asRetryable(fn(session{db: db, conn: conn, on: conn}))
+}
+
+// duplicateAsConflict returns the error of a write that has checked its message ids: one that is taken all the same
+// went to another thread meanwhile.
+func (db *DB) duplicateAsConflict(err error) error {
+	if err != nil && db.dialect.classify(err) == duplicate {
+		return conflictf("a message id belongs to another thread")
+	}
+	return err
 }
 
 func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) error) error {

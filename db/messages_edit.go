@@ -1,0 +1,54 @@
+package db
+
+import "context"
+
+// These two statements take any number of messages as one bound list, so that
+// their number does not grow with it.
+var (
+	insertMessages = messageTable.insertRows("messages")
+	updateMessages = messageTable.updateRows("messages", "id", "thread_id")
+)
+
+// insert adds messages to where they say.
+func insert(ctx context.Context, s session, messages []*Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, insertMessages, bind(valuesOf(s, messages)))
+	return err
+}
+
+// valuesOf returns the messages as these statements take them.
+func valuesOf(s session, messages []*Message) [][]any {
+	values := make([][]any, len(messages))
+	for i, m := range messages {
+		values[i] = messageTable.values(m, s.db.dialect)
+	}
+	return values
+}
+
+// update writes messages as they are now, each to its row.
+func update(ctx context.Context, s session, messages []*Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, updateMessages, bind(valuesOf(s, messages)))
+	return err
+}
+
+// deleteMessages deletes messages of a thread.
+func deleteMessages(ctx context.Context, s session, threadID string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(ids))
+	return err
+}
+
+// idsOf returns the ids of messages.
+func idsOf(messages []*Message) (ids []string) {
+	for _, m := range messages {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
