@@ -173,6 +173,15 @@ func (t *tasks) wait(most time.Duration) {
 	}
 }
 
+// Waiting returns how many requests wait to share a statement or a transaction with others.
+func (db *DB) Waiting() int {
+	n := db.appends.Len() + db.finds.Len() + db.threads.Len()
+	if db.group != nil {
+		n += db.group.queue.Len()
+	}
+	return n
+}
+
 // Now returns the clock's time as it can be stored.
 func (db *DB) Now() time.Time { return Microseconds(db.now()) }
 

@@ -95,6 +95,9 @@ func (c *Coalescer[T]) Do(ctx context.Context, one *T, runOne func() error) erro
 	return w.err
 }
 
+// Len returns how many requests wait.
+func (c *Coalescer[T]) Len() int { return c.queue.Len() }
+
 // leave takes out one who does not wait any more.
 func (c *Coalescer[T]) leave(w *waiter[T]) {
 	if !c.queue.Withdraw(w) && w.batch.waiters.Add(-1) == 0 {

@@ -6,6 +6,7 @@ package dbtest
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"log/slog"
 	"os"
@@ -139,6 +140,14 @@ func OpenOptions(t testing.TB, o db.Options, h db.Hooks) *db.DB {
 	if h.Log == nil {
 		h.Log = slog.New(slog.DiscardHandler)
 	}
+	g := &guard{t: t}
+	inner := h.Connector
+	h.Connector = func(c driver.Connector) driver.Connector {
+		if inner != nil {
+			c = inner(c)
+		}
+		return seenConnector{c, g}
+	}
 	store, err := db.Open(o, h)
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +156,8 @@ func OpenOptions(t testing.TB, o db.Options, h db.Hooks) *db.DB {
 	if err := store.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	g.on.Store(true)
+	t.Cleanup(func() { g.on.Store(false) })
 	return store
 }
 

@@ -49,7 +49,7 @@ func (s *Statements) Transactions() int {
 	return s.begun
 }
 
-func (s *Statements) saw(text string, args []driver.NamedValue) {
+func (s *Statements) saw(_ context.Context, text string, args []driver.NamedValue) {
 	c := Call{Text: text}
 	for _, a := range args {
 		c.Args = append(c.Args, a.Value)
@@ -59,12 +59,24 @@ func (s *Statements) saw(text string, args []driver.NamedValue) {
 	s.calls = append(s.calls, c)
 }
 
+func (s *Statements) began() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+}
+
 // Connector returns c with its statements recorded.
 func (s *Statements) Connector(c driver.Connector) driver.Connector { return seenConnector{c, s} }
 
+// observer is told what reaches a driver.
+type observer interface {
+	saw(ctx context.Context, text string, args []driver.NamedValue)
+	began()
+}
+
 type seenConnector struct {
 	driver.Connector
-	seen *Statements
+	seen observer
 }
 
 func (c seenConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -79,16 +91,16 @@ func (c seenConnector) Connect(ctx context.Context) (driver.Conn, error) {
 // behaves as database/sql does without them.
 type seenConn struct {
 	driver.Conn
-	seen *Statements
+	seen observer
 }
 
 func (c *seenConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.seen.saw(query, args)
+	c.seen.saw(ctx, query, args)
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
 
 func (c *seenConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.seen.saw(query, args)
+	c.seen.saw(ctx, query, args)
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 }
 
@@ -101,9 +113,7 @@ func (c *seenConn) PrepareContext(ctx context.Context, query string) (driver.Stm
 }
 
 func (c *seenConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	c.seen.mu.Lock()
-	c.seen.begun++
-	c.seen.mu.Unlock()
+	c.seen.began()
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
 }
 
@@ -138,15 +148,15 @@ func (c *seenConn) CheckNamedValue(v *driver.NamedValue) error {
 type seenStmt struct {
 	driver.Stmt
 	query string
-	seen  *Statements
+	seen  observer
 }
 
 func (s *seenStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	s.seen.saw(s.query, args)
+	s.seen.saw(ctx, s.query, args)
 	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 }
 
 func (s *seenStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	s.seen.saw(s.query, args)
+	s.seen.saw(ctx, s.query, args)
 	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }

@@ -40,6 +40,7 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Find", testFind},
 		{"FindCommon", testFindCommon},
 		{"FindRandom", testFindRandom},
+		{"Changes", testChanges},
 		{"Restore", testRestore},
 		{"Walk", testWalk},
 		{"BrokenRows", testBrokenRows},
