@@ -133,7 +133,7 @@ func dispatch(ctx context.Context, command string, c cli, env map[string]string,
 	case "import":
 		return importAll(ctx, store, c.Import, stdin, stderr)
 	case "export":
-		n, err := interchange.Export(ctx, store.Threads(), stdout)
+		n, err := interchange.Export(ctx, store.Scope("").Threads(), stdout)
 		if err == nil {
 			fmt.Fprintf(stderr, "%d threads exported\n", n)
 		}
@@ -235,9 +235,9 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	}
 	server := &http.Server{
 		Handler: graph.New(graph.Options{
-			Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Log: log, Page: web.Handler(),
+			Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(), Ready: store.Ready, Log: log, Page: web.Handler(),
 			Sample: func(ctx context.Context) (threads, messages int, err error) {
-				err = interchange.ImportSample(ctx, store.Threads(), func(t, m int) { threads, messages = t, m })
+				err = interchange.ImportSample(ctx, store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
 				return
 			},
 			MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity, CORSOrigins: s.CORSOrigins,
@@ -296,7 +296,7 @@ func listenError(addr string, err error) error {
 func importAll(ctx context.Context, store *db.DB, c importCommand, stdin io.Reader, stderr io.Writer) error {
 	if c.Sample {
 		err := importOne(ctx, "sample data", stderr, func(progress func(threads, messages int)) error {
-			return interchange.ImportSample(ctx, store.Threads(), progress)
+			return interchange.ImportSample(ctx, store.Scope("").Threads(), progress)
 		})
 		if err != nil {
 			return err
@@ -354,14 +354,14 @@ func interruptible(ctx context.Context, fn func() error) error {
 
 func importFile(ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int)) error {
 	if name == "-" {
-		return interchange.Import(ctx, store.Threads(), "standard input", stdin, progress)
+		return interchange.Import(ctx, store.Scope("").Threads(), "standard input", stdin, progress)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return interchange.Import(ctx, store.Threads(), name, f, progress)
+	return interchange.Import(ctx, store.Scope("").Threads(), name, f, progress)
 }
 
 // healthcheckTimeout is longer than /readyz waits for the database, and shorter than the Dockerfile's HEALTHCHECK waits.

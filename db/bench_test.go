@@ -31,7 +31,7 @@ func BenchmarkPages(b *testing.B) {
 				} {
 					b.Run(c.name, func(b *testing.B) {
 						for b.Loop() {
-							page, err := store.Threads().Page(b.Context(), c.page)
+							page, err := store.Scope("").Threads().Page(b.Context(), c.page)
 							if err != nil || len(page.Threads) != 100 {
 								b.Fatalf("%v, %v", page, err)
 							}

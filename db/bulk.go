@@ -9,7 +9,7 @@ import (
 // insertBulk inserts rows, in as few statements as the dialect can.
 func insertBulk(ctx context.Context, s session, table string, columns []bulkColumn, rows [][]any) error {
 	for some := range slices.Chunk(rows, s.db.dialect.bulkRows) {
-		query, args := s.db.dialect.bulk(table, columns, some)
+		query, args := s.db.dialect.bulk(s.tenant, table, columns, some)
 		if _, err := s.exec(ctx, query, args...); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func record(ctx context.Context, s session, changes []change) error {
 			args = append(args, n)
 		}
 		if _, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), `+addToCounters("threads.", func(int) string { return `CAST(? AS bigint)` })+
-			` WHERE id = ?`, append(args, c.ThreadID)...); err != nil {
+			` WHERE tenant = ? AND id = ?`, append(args, s.tenant, c.ThreadID)...); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -77,9 +78,15 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if c.single {
 		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
 	}
-	db.appends = coalesce.New(l, db.Messages().canJoin, db.Messages().appendBatch)
-	db.threads = coalesce.New(l, (*threadRequest).canJoin, db.Messages().listBatch)
-	db.finds = coalesce.New(l, (*findRequest).canJoin, db.Threads().findBatch)
+	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
+		return batch[0].scope.Messages().appendBatch(ctx, batch)
+	})
+	db.threads = coalesce.New(l, (*threadRequest).canJoin, func(ctx context.Context, batch []*threadRequest) error {
+		return batch[0].scope.Messages().listBatch(ctx, batch)
+	})
+	db.finds = coalesce.New(l, (*findRequest).canJoin, func(ctx context.Context, batch []*findRequest) error {
+		return batch[0].scope.Threads().findBatch(ctx, batch)
+	})
 	if db.log == nil {
 		db.log = slog.Default()
 	}

@@ -75,7 +75,7 @@ func TestPreparedStatements(t *testing.T) {
 	list := func() {
 		t.Helper()
 		for range 2 {
-			if _, err := store.Threads().List(t.Context(), 10, 0); err != nil {
+			if _, err := store.Scope("").Threads().List(t.Context(), 10, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestPreparedStatements(t *testing.T) {
 	list()
 	// Many shapes: more than a connection keeps.
 	for columns := range db.Columns(300) {
-		if _, err := store.Messages().ListByThreads(db.WithProjection(t.Context(), 0, columns), []string{"t"}, db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
+		if _, err := store.Scope("").Messages().ListByThreads(db.WithProjection(t.Context(), 0, columns), []string{"t"}, db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,14 +138,14 @@ func TestLostAnswer(t *testing.T) {
 			var lost atomic.Bool
 			store := dbtest.OpenOptions(t, dbtest.Options(t, d), db.Hooks{Connector: func(c driver.Connector) driver.Connector { return losing{c, &lost} }})
 			id := "t"
-			if _, err := store.Threads().Save(t.Context(), db.ThreadPatch{ID: &id}); err != nil {
+			if _, err := store.Scope("").Threads().Save(t.Context(), db.ThreadPatch{ID: &id}); err != nil {
 				t.Fatal(err)
 			}
-			added, _, err := store.Messages().Add(t.Context(), id, []db.MessagePatch{{Role: db.RoleUser}})
+			added, _, err := store.Scope("").Messages().Add(t.Context(), id, []db.MessagePatch{{Role: db.RoleUser}})
 			if err != nil || !lost.Load() {
 				t.Fatalf("the append: %v; an answer was lost: %v", err, lost.Load())
 			}
-			all, err := store.Messages().ListByThreads(t.Context(), []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
+			all, err := store.Scope("").Messages().ListByThreads(t.Context(), []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
 			if err != nil || len(all[id]) != 1 || all[id][0].ID != added[0].ID {
 				t.Errorf("the thread has %v, %v; want the one message %v", all[id], err, added)
 			}
@@ -171,7 +171,7 @@ func TestKeptPlans(t *testing.T) {
 	last := 2
 	read := func() {
 		t.Helper()
-		threads, messages := store.Threads(), store.Messages()
+		threads, messages := store.Scope("").Threads(), store.Scope("").Messages()
 		tail := db.NewWindow(nil, &last, nil, nil, nil)
 		some := []string{"t1", "t2", "t3"}
 		for name, run := range map[string]func() error{
@@ -214,7 +214,7 @@ func TestKeptPlans(t *testing.T) {
 		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Attributes: object(fmt.Sprintf(`{"n":%d,"all":1}`, i)),
 			Source: object(fmt.Sprintf(`{"name":"slack","n":%d}`, i)), Messages: &messages}, UpdatedAt: dbtest.BulkTime(i)})
 	}
-	if err := other.Threads().RestoreAll(ctx, list); err != nil {
+	if err := other.Scope("").Threads().RestoreAll(ctx, list); err != nil {
 		t.Fatal(err)
 	}
 	// A process of the server tells what it has read when it ends.

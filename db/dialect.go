@@ -45,8 +45,8 @@ type dialect struct {
 	sessionLocks bool
 	// list returns strings as {in} and {keys} bind them.
 	list func([]string) any
-	// bulk returns a statement that inserts rows, of which there are at most bulkRows.
-	bulk     func(table string, columns []bulkColumn, rows [][]any) (query string, args []any)
+	// bulk returns a statement that inserts rows for a tenant, of which there are at most bulkRows.
+	bulk     func(tenant, table string, columns []bulkColumn, rows [][]any) (query string, args []any)
 	bulkRows int
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string

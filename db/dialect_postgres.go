@@ -112,8 +112,8 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{text of}", "CAST(", "{as text}", " AS text)",
 		"{bytes of}", "", "{as bytes}", "",
 		"{lock}", "FOR UPDATE",
-		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.key = d.key AND p.value = d.value OFFSET 0) AS p",
-		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.id = p.thread_id OFFSET 0) AS t",
+		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = d.tenant AND p.key = d.key AND p.value = d.value OFFSET 0) AS p",
+		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
 		"{limit if many}", "LIMIT ?",
 		"{by role}", "", // its statistics tell it
 		"{on disk}", onDisk,
@@ -134,9 +134,9 @@ var planner = map[string]string{
 }
 
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
-func insertArrays(table string, columns []bulkColumn, rows [][]any) (string, []any) {
+func insertArrays(tenant, table string, columns []bulkColumn, rows [][]any) (string, []any) {
 	from, values, args := unnested("u", columns, rows)
-	return `INSERT INTO ` + table + ` (` + names(columns) + `) SELECT ` + strings.Join(values, ", ") + ` FROM ` + from, args
+	return `INSERT INTO ` + table + ` (tenant, ` + names(columns) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from, append([]any{tenant}, args...)
 }
 
 // unnested returns bound arrays, one for each column, as rows with an alias,

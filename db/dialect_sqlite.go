@@ -33,7 +33,7 @@ var sqlite3 = dialect{
 		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	ownBytes:   true,
-	snapshot:   "SELECT 1 FROM threads LIMIT 1", // the first read fixes what a deferred transaction sees
+	snapshot:   "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
 	bulk:       insertValues,
 	bulkRows:   200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
 	list:       func(s []string) any { return bind(s) },
@@ -114,11 +114,11 @@ func (sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }
 // insertValues inserts rows by VALUES. When it fails it leaves the rows before the
 // one to blame, and the transaction has to be undone, or its savepoint: to undo a
 // statement alone SQLite would copy each page before it changes it.
-func insertValues(table string, columns []bulkColumn, rows [][]any) (string, []any) {
-	row := `, (?` + strings.Repeat(`, ?`, len(columns)-1) + `)`
-	args := make([]any, 0, len(rows)*len(columns))
+func insertValues(tenant, table string, columns []bulkColumn, rows [][]any) (string, []any) {
+	row := `, (?1` + strings.Repeat(`, ?`, len(columns)) + `)`
+	args := append(make([]any, 0, 1+len(rows)*len(columns)), tenant)
 	for _, r := range rows {
 		args = append(args, r...)
 	}
-	return `INSERT OR FAIL INTO ` + table + ` (` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
+	return `INSERT OR FAIL INTO ` + table + ` (tenant, ` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
 }

@@ -30,7 +30,7 @@ func TestGroupBreaks(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range results {
 		group.Go(func() {
-			results[i] = store.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
+			results[i] = store.Scope("").commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
 				if _, err := s.exec(ctx, `INSERT INTO threads (id) VALUES (?)`, string(rune('a'+i))); err != nil {
 					return nil, err
 				}
@@ -71,7 +71,7 @@ func TestCloseFinishes(t *testing.T) {
 		store := openFile(t, path)
 		var threads []string
 		for range 4 {
-			thread, err := store.Threads().Save(context.Background(), ThreadPatch{})
+			thread, err := store.Scope("").Threads().Save(context.Background(), ThreadPatch{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestCloseFinishes(t *testing.T) {
 		for _, id := range threads {
 			group.Go(func() {
 				for ctx.Err() == nil {
-					_, _, _ = store.Messages().Add(ctx, id, []MessagePatch{{Role: RoleUser}}) // may end by leave
+					_, _, _ = store.Scope("").Messages().Add(ctx, id, []MessagePatch{{Role: RoleUser}}) // may end by leave
 				}
 			})
 		}
@@ -140,7 +140,7 @@ func TestCloseWhileBusy(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			if _, err := store.Threads().Save(ctx, ThreadPatch{}); !Timeout.Is(err) {
+			if _, err := store.Scope("").Threads().Save(ctx, ThreadPatch{}); !Timeout.Is(err) {
 				t.Errorf("Save = %v, want a time-out", err)
 			}
 		})
@@ -189,13 +189,13 @@ func TestDeferredReferences(t *testing.T) {
 		if _, err := raw.Exec(`ROLLBACK`); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.commit(context.Background(), write{}, func(ctx context.Context, s session) ([]change, error) {
+		if err := store.Scope("").commit(context.Background(), write{}, func(ctx context.Context, s session) ([]change, error) {
 			_, err := s.exec(ctx, insert)
 			return nil, err
 		}); err == nil {
 			t.Errorf("%s: was committed by the store", insert)
 		}
-		if _, err := store.Threads().Save(context.Background(), ThreadPatch{}); err != nil {
+		if _, err := store.Scope("").Threads().Save(context.Background(), ThreadPatch{}); err != nil {
 			t.Errorf("after a commit that failed: %v", err)
 		}
 	}

@@ -64,7 +64,7 @@ func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, e
 
 // appendOrRetry appends any number of messages, of which some may be there already, in a transaction.
 func (r *Messages) appendOrRetry(ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message) (stored []*Message, thread *Thread, err error) {
-	err = r.db.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return nil, err
@@ -139,6 +139,7 @@ func givenIDs(patches []MessagePatch) (ids []string) {
 
 // appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
 type appendRequest struct {
+	scope   Scope
 	message Message
 	given   bool    // its id is the client's
 	columns Columns // of the thread, that are asked for
@@ -174,7 +175,7 @@ func (one *appendRequest) read(d *dialect, selected []column[threadRow], v []dri
 // append appends m, in a batch with others that come at the same time. What it leaves out, such as for
 // an unknown thread, has no message; an id that is taken may be an error.
 func (r *Messages) append(ctx context.Context, m Message, given bool) (appendResult, error) {
-	one := &appendRequest{message: m, given: given, columns: projectionOf(ctx).threads}
+	one := &appendRequest{scope: r.Scope, message: m, given: given, columns: projectionOf(ctx).threads}
 	batch := []*appendRequest{one}
 	alone := false
 	err := r.db.appends.Do(ctx, one, func() error {
@@ -206,8 +207,8 @@ func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) erro
 }
 
 // canJoin reports whether one can be appended by one statement with the others.
-func (r *Messages) canJoin(one *appendRequest, batch []*appendRequest) bool {
-	return !r.db.dialect.writableCTE || one.differs(batch)
+func (one *appendRequest) canJoin(batch []*appendRequest) bool {
+	return one.scope == batch[0].scope && (!one.scope.db.dialect.writableCTE || one.differs(batch))
 }
 
 // differs reports whether one is of another thread than the others. A statement
@@ -246,24 +247,24 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 	args := []any{d.formatTime(r.db.Now())}
 	free, lock := "", ""
 	if skipLocked {
-		free, lock = `free AS MATERIALIZED (SELECT t.id FROM threads t WHERE t.id {in} FOR UPDATE SKIP LOCKED), `, ` CROSS JOIN free`
-		args = append([]any{d.list(threadIDs)}, args...)
+		free, lock = `free AS MATERIALIZED (SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in} FOR UPDATE SKIP LOCKED), `, ` CROSS JOIN free`
+		args = append([]any{r.tenant, d.list(threadIDs)}, args...)
 		threadID = `free.id AND free.id = ` + threadID
 	}
 	query := `WITH ` + free + `t AS (
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
 				` + addToCounters("t.", oneMessage(role)) + `
-			FROM ` + from + lock + ` WHERE t.id = ` + threadID + `
+			FROM ` + from + lock + ` WHERE t.tenant = ? AND t.id = ` + threadID + `
 			RETURNING ` + threadTable.names("t.", columns) + `, CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
 		), m AS (
-			INSERT INTO messages (sequence, position, ` + names(appendColumns[1:]) + `)
-			SELECT CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END, CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` +
+			INSERT INTO messages (tenant, sequence, position, ` + names(appendColumns[1:]) + `)
+			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END, CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` +
 		strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
-	args = append(args, arrays...)
+	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
-	return r.db.commit(ctx, write{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, write{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
 		for _, one := range batch { // of an attempt before
 			one.result = appendResult{}
 		}
@@ -281,7 +282,7 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
 func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest) error {
-	return r.db.commit(ctx, write{}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, write{}, func(ctx context.Context, s session) (changes []change, err error) {
 		var given []string
 		for _, one := range batch {
 			one.result = appendResult{}
@@ -336,8 +337,8 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	var added [][]any
 	err = s.each(ctx, `WITH appended(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
 		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
-		FROM appended WHERE threads.id = appended.id AND updated_at < ?`+numbers.String()+`
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(args, now, now), func(v []driver.Value) error {
+		FROM appended WHERE tenant = ? AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
+		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(args, now, s.tenant, now), func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]

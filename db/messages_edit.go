@@ -14,7 +14,7 @@ func insert(ctx context.Context, s session, messages []*Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, insertMessages, bind(valuesOf(s, messages)))
+	_, err := s.exec(ctx, insertMessages, s.tenant, bind(valuesOf(s, messages)))
 	return err
 }
 
@@ -32,7 +32,7 @@ func update(ctx context.Context, s session, messages []*Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, updateMessages, bind(valuesOf(s, messages)))
+	_, err := s.exec(ctx, updateMessages, bind(valuesOf(s, messages)), s.tenant)
 	return err
 }
 
@@ -41,7 +41,7 @@ func deleteMessages(ctx context.Context, s session, threadID string, ids []strin
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `DELETE FROM messages WHERE thread_id = ? AND id {in}`, threadID, s.db.dialect.list(ids))
+	_, err := s.exec(ctx, `DELETE FROM messages WHERE tenant = ? AND thread_id = ? AND id {in}`, s.tenant, threadID, s.db.dialect.list(ids))
 	return err
 }
 

@@ -6,10 +6,7 @@ import (
 )
 
 // Messages reads and appends messages. It is safe for concurrent use.
-type Messages struct{ db *DB }
-
-// Messages returns the repository of messages.
-func (db *DB) Messages() *Messages { return &Messages{db} }
+type Messages struct{ Scope }
 
 // messageList makes messages of rows.
 type messageList struct {
@@ -40,7 +37,7 @@ func readMessages(ctx context.Context, s session, columns Columns, query string,
 
 // messagesWhere reads the messages that a condition on m selects, whole.
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	return readMessages(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE `+condition, args...)
+	return readMessages(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE m.tenant = ? AND `+condition, append([]any{s.tenant}, args...)...)
 }
 
 func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Message, error) {
@@ -61,8 +58,8 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 		return nil, nil
 	}
 	columns := projectionOf(ctx).messages | MessageID | MessageThreadID
-	err = r.db.read(ctx, func(s session) error {
-		list, err := readMessages(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.id = ?`, id)
+	err = r.read(ctx, func(s session) error {
+		list, err := readMessages(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.tenant = ? AND m.id = ?`, s.tenant, id)
 		if found = nil; len(list) > 0 {
 			found = list[0]
 		}

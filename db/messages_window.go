@@ -62,7 +62,7 @@ func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Wind
 	if len(known) == 0 || w == (Window{}) {
 		return nil, nil
 	}
-	err = r.db.read(ctx, func(s session) error {
+	err = r.read(ctx, func(s session) error {
 		found, err = windows(ctx, s, known, w, projectionOf(ctx).messages)
 		return err
 	})
@@ -77,7 +77,7 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 	}
 	columns := projectionOf(ctx)
 	alone := func() error {
-		return r.db.read(ctx, func(s session) error {
+		return r.read(ctx, func(s session) error {
 			return withID(columns.messages, func(read Columns) error {
 				thread, messages, err = readWithThread(ctx, s, threadID, w, columns.threads, read)
 				return err
@@ -88,7 +88,7 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 		err = alone()
 		return thread, messages, err
 	}
-	one := &threadRequest{id: threadID, window: w, columns: columns}
+	one := &threadRequest{scope: r.Scope, id: threadID, window: w, columns: columns}
 	err = r.db.mapError(ctx, r.db.threads.Do(ctx, one, func() error {
 		err := alone()
 		one.thread, one.messages = thread, messages
@@ -106,6 +106,7 @@ func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window
 
 // threadRequest is a thread to read with its messages and, when it is done, what came of it.
 type threadRequest struct {
+	scope    Scope
 	id       string
 	window   Window
 	columns  projection
@@ -120,7 +121,7 @@ const maxBatchMessages = 200
 
 // canJoin reports whether the thread can be read by one statement with the others.
 func (one *threadRequest) canJoin(batch []*threadRequest) bool {
-	return one.window == batch[0].window && one.columns == batch[0].columns
+	return one.scope == batch[0].scope && one.window == batch[0].window && one.columns == batch[0].columns
 }
 
 // listBatch is [Messages.ListWithThread] for several threads of PostgreSQL.
@@ -131,19 +132,19 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 		ids[i] = one.id
 	}
 	threads, messages := first.columns.threads, first.columns.messages
-	q := windowQuery{Window: first.window, dialect: r.db.dialect}
+	q := windowQuery{Window: first.window, dialect: r.db.dialect, tenant: r.tenant}
 	if q.Limit < 0 || q.Limit > maxBatchMessages {
 		q.Limit = maxBatchMessages + 1
 	}
 	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
-		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = k.value
-		UNION ALL SELECT * FROM (SELECT `+threadTable.nulls(threads)+`, `+messageTable.list(messages)+` FROM `, r.db.dialect.list(ids))
+		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = k.value
+		UNION ALL SELECT * FROM (SELECT `+threadTable.nulls(threads)+`, `+messageTable.list(messages)+` FROM `, r.db.dialect.list(ids), r.tenant)
 	q.from("m", nil)
 	q.upToLimit("m")
 	q.add(`) AS w) AS u`)
 	lists := make([]messageList, len(all))
 	read := newWithThread(threads, messages)
-	err := r.db.read(ctx, func(s session) error {
+	err := r.read(ctx, func(s session) error {
 		for i, one := range all {
 			one.thread, lists[i] = nil, messageList{}
 		}
@@ -179,7 +180,7 @@ func withID(wanted Columns, read func(Columns) error) error {
 }
 
 func readWindows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
-	q := windowQuery{Window: w, dialect: s.db.dialect, threads: threadIDs}
+	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: threadIDs}
 	selected, before := messageTable.list(columns), 0
 	if len(threadIDs) > 1 {
 		selected, before = `k.key, `+selected, 1
@@ -208,8 +209,8 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 
 // readWithThread reads a row of the thread, then those of its messages; each has nulls for the columns of the other.
 func readWithThread(ctx context.Context, s session, threadID string, w Window, threads, messages Columns) (thread *Thread, _ []*Message, err error) {
-	q := windowQuery{Window: w, dialect: s.db.dialect, threads: []string{threadID}}
-	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.id = ? UNION ALL SELECT * FROM (`, threadID)
+	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: []string{threadID}}
+	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
 	q.messages(threadTable.nulls(threads) + `, ` + messageTable.list(messages))
 	q.add(`) AS u`)
 	read := newWithThread(threads, messages)
@@ -262,6 +263,7 @@ func (m *Message) compare(other *Message) int {
 type windowQuery struct {
 	Window
 	dialect *dialect
+	tenant  string
 	threads []string
 	text    strings.Builder
 	args    []any
@@ -310,7 +312,7 @@ func (q *windowQuery) from(alias string, ofRoles []Role) {
 	if len(ofRoles) > 0 {
 		q.add(` {by role}`)
 	}
-	q.add(` WHERE ` + alias + `.thread_id = `)
+	q.add(` WHERE `+alias+`.tenant = ? AND `+alias+`.thread_id = `, q.tenant)
 	if len(q.threads) == 1 {
 		q.add(`?`, q.threads[0])
 	} else {

@@ -23,7 +23,7 @@ import (
 var migrations embed.FS
 
 // latestVersion is the schema this program knows.
-const latestVersion = 3
+const latestVersion = 4
 
 // firstMigration is run by makeTables, not by goose.
 const firstMigration = "0001_tables.sql"

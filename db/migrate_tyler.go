@@ -247,7 +247,13 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 			CAST(v.value ->> 4 AS {time}), CAST(v.value ->> 5 AS {time}) FROM {rows} AS v`, bind(values)); err != nil {
 		return nil, err
 	}
-	return ids, insertProperties(ctx, s, properties)
+	if len(properties) == 0 {
+		return ids, nil
+	}
+	// Not insertProperties: this is version 1 of the tables.
+	_, err = s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
+		SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, bind(properties))
+	return ids, err
 }
 
 // tylerMessage is a row of Tyler's messages.

@@ -59,7 +59,7 @@ func TestPlans(t *testing.T) {
 			}
 		}
 		return func(s *db.DB) (int, error) {
-			got, err := s.Threads().Page(ctx, p)
+			got, err := s.Scope("").Threads().Page(ctx, p)
 			if err != nil {
 				return 0, err
 			}
@@ -72,54 +72,54 @@ func TestPlans(t *testing.T) {
 		most int    // rows touched for each row returned, on PostgreSQL
 		plan string // in the plan of SQLite
 	}{
-		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Threads().List(ctx, 100, 0)) }, 1, `SCAN t USING INDEX threads_updated_at`},
-		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2, `SCAN t USING INDEX threads_updated_at`},
-		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)<(?,?))`},
-		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{Beyond: true}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)>(?,?))`},
-		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2, `SCAN t USING INDEX threads_updated_at`},
-		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at ((updated_at,id)>(?,?))`},
-		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Threads().Count(ctx) }, 1, `COVERING INDEX`},
-		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (id=?)`},
-		{"message(id)", func(s *db.DB) (int, error) { _, err := s.Messages().Get(ctx, dbtest.BulkID(5)+"/1"); return 1, err }, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)`},
+		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Scope("").Threads().List(ctx, 100, 0)) }, 1, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)<(?,?))`},
+		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{Beyond: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
+		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
+		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Scope("").Threads().Count(ctx) }, 1, `COVERING INDEX`},
+		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Scope("").Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
+		{"message(id)", func(s *db.DB) (int, error) { _, err := s.Scope("").Messages().Get(ctx, dbtest.BulkID(5)+"/1"); return 1, err }, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (tenant=? AND id=?)`},
 		{"findThreadsByAttributes(customer), 10 matches", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindByAttributes(ctx, map[string]any{"customer": "7"}, 100, 0))
-		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (key=? AND value=?)`},
+			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"customer": "7"}, 100, 0))
+		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (tenant=? AND key=? AND value=?)`},
 		{"findThreadsByAttributes(priority, customer), 1 of 4 and 10 matches", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindByAttributes(ctx, map[string]any{"priority": "low", "customer": "7"}, 100, 0))
-		}, 15, `SEARCH x USING PRIMARY KEY (thread_id=? AND key=?)`},
+			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"priority": "low", "customer": "7"}, 100, 0))
+		}, 15, `SEARCH x USING PRIMARY KEY (tenant=? AND thread_id=? AND key=?)`},
 		{"findThreadsByAttributes(priority), 1 of 4 matches", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindByAttributes(ctx, map[string]any{"priority": "high"}, 100, 0))
-		}, 30, `SCAN t USING INDEX threads_updated_at`},
+			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"priority": "high"}, 100, 0))
+		}, 30, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
 		{"findThreadsByAttributes(kind), all match", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindByAttributes(ctx, map[string]any{"kind": "all"}, 100, 0))
-		}, 25, `SCAN t USING INDEX threads_updated_at`},
+			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"kind": "all"}, 100, 0))
+		}, 25, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
 		{"findThreadsBySource(name, channel), 10 matches", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindBySource(ctx, "slack", map[string]any{"channel": "C7"}, 100, 0))
-		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (key=? AND value=?)`},
+			return count(s.Scope("").Threads().FindBySource(ctx, "slack", map[string]any{"channel": "C7"}, 100, 0))
+		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (tenant=? AND key=? AND value=?)`},
 		{"findThreadsByAttributes(none), no match", func(s *db.DB) (int, error) {
-			return count(s.Threads().FindByAttributes(ctx, map[string]any{"none": 1}, 100, 0))
-		}, 5, `SEARCH x USING COVERING INDEX thread_properties_key_value (key=? AND value=?)`},
+			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"none": 1}, 100, 0))
+		}, 5, `SEARCH x USING COVERING INDEX thread_properties_key_value (tenant=? AND key=? AND value=?)`},
 		{"messages of 100 threads", func(s *db.DB) (int, error) {
-			return messagesIn(s.Messages().ListByThreads(ctx, some(100), window(nil, nil, nil)))
-		}, 1, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, some(100), window(nil, nil, nil)))
+		}, 1, `SEARCH m USING INDEX messages_thread_ordinal (tenant=? AND thread_id=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 1) of 100 threads", func(s *db.DB) (int, error) {
 			one := 1
-			return messagesIn(s.Messages().ListByThreads(ctx, some(100), window(nil, &one, nil)))
-		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, some(100), window(nil, &one, nil)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (tenant=? AND thread_id=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 7) of the long thread", func(s *db.DB) (int, error) {
-			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil)))
-		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (tenant=? AND thread_id=? AND ordinal>? AND ordinal<?)`},
 		{"messages(first: 7, afterSequence: 5000) of the long thread", func(s *db.DB) (int, error) {
 			after := 5000
-			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(&seven, nil, &after)))
-		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (thread_id=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(&seven, nil, &after)))
+		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (tenant=? AND thread_id=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 7, roles: [TOOL]) of the long thread, whose tool messages are its oldest", func(s *db.DB) (int, error) {
-			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool)))
-		}, 3, `SEARCH m USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool)))
+		}, 3, `SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
 		{"messages(last: 7, roles: [TOOL, ASSISTANT]) of the long thread", func(s *db.DB) (int, error) {
-			return messagesIn(s.Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
-		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
-		{"messageCount of 100 threads", func(s *db.DB) (int, error) { m, err := s.Messages().CountByThreads(ctx, some(100)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (id=?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
+		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+		{"messageCount of 100 threads", func(s *db.DB) (int, error) { m, err := s.Scope("").Messages().CountByThreads(ctx, some(100)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
 	}
 	var mu sync.Mutex
 	plans := map[db.Driver][]string{}
@@ -180,7 +180,7 @@ func makeLong(t *testing.T, store *db.DB) {
 	t.Helper()
 	ctx := context.Background()
 	id, call := "long", "c"
-	if _, err := store.Threads().Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
+	if _, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
 		t.Fatal(err)
 	}
 	patches := make([]db.MessagePatch, 10_000)
@@ -190,7 +190,7 @@ func makeLong(t *testing.T, store *db.DB) {
 			patches[i] = db.MessagePatch{Role: db.RoleTool, ToolCallID: db.Some(&call)}
 		}
 	}
-	if _, _, err := store.Messages().Add(ctx, id, patches); err != nil {
+	if _, _, err := store.Scope("").Messages().Add(ctx, id, patches); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -300,7 +300,7 @@ The store has %d threads of %d messages, and one thread of 10,000 messages whose
 
 A plan is fine when it is a search, or a walk in order that stops at its limit. On PostgreSQL the test counts the rows that the scans touch; on
 SQLite it fails for a SCAN of a table, the walk of threads_updated_at and the count of all threads aside. A search for several properties first counts how many threads have each, up
-to a bound of 2,000 (find.go): for a property that many threads have, these index entries are most of the rows touched.
+to a bound of 2,000 (threads_find.go): for a property that many threads have, these index entries are most of the rows touched.
 `, threads, messages)
 	for _, d := range dbtest.Drivers {
 		fmt.Fprintf(&b, "\n## %s\n\n%s", d, strings.Join(plans[d], "\n"))

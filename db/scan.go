@@ -56,16 +56,16 @@ func (t *table[Row]) bulk() []bulkColumn {
 	return columns
 }
 
-// insertRows returns the statement that inserts a bound list of rows' values.
+// insertRows returns the statement that inserts, for a tenant, a bound list of rows' values.
 func (t *table[Row]) insertRows(into string) string {
 	columns, values := make([]string, len(t.written)), make([]string, len(t.written))
 	for i, c := range t.written {
 		columns[i], values[i] = c.name, c.listed(i)
 	}
-	return `INSERT INTO ` + into + ` (` + strings.Join(columns, ", ") + `) SELECT ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
+	return `INSERT INTO ` + into + ` (tenant, ` + strings.Join(columns, ", ") + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
 }
 
-// updateRows returns the statement that updates rows to a bound list of their values; key tells them apart, and neither
+// updateRows returns the statement that updates rows to a bound list of their values, and of a tenant; key tells them apart, and neither
 // it nor fixed changes.
 func (t *table[Row]) updateRows(name, key, fixed string) string {
 	var sets []string
@@ -73,7 +73,7 @@ func (t *table[Row]) updateRows(name, key, fixed string) string {
 	for i, c := range t.written {
 		switch c.name {
 		case key:
-			where = name + `.` + key + ` = ` + c.listed(i)
+			where = name + `.` + key + ` = ` + c.listed(i) + ` AND ` + name + `.tenant = ?`
 		case fixed:
 		default:
 			sets = append(sets, c.name+` = `+c.listed(i))

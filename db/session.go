@@ -21,6 +21,8 @@ type session struct {
 	db   *DB
 	conn *sqlx.Conn
 	inTx bool
+	// tenant is whose rows the statements are of.
+	tenant string
 	// whole: a statement that has begun runs to its end, whatever becomes of its context.
 	whole bool
 	on    interface {

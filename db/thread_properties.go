@@ -115,7 +115,7 @@ func insertProperties(ctx context.Context, s session, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
-		SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, bind(rows))
+	_, err := s.exec(ctx, `INSERT INTO thread_properties (tenant, thread_id, key, value)
+		SELECT CAST(? AS text), v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, s.tenant, bind(rows))
 	return err
 }

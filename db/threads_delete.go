@@ -8,8 +8,8 @@ func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	deleted := false
-	err := r.db.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
-		n, err := s.exec(ctx, `DELETE FROM threads WHERE id = ?`, id)
+	err := r.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
+		n, err := s.exec(ctx, `DELETE FROM threads WHERE tenant = ? AND id = ?`, s.tenant, id)
 		if deleted = n > 0; err != nil || !deleted {
 			return nil, err
 		}

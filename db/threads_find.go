@@ -67,12 +67,13 @@ type frequentValues struct {
 	bits [4096]atomic.Bool
 }
 
-func (c *frequentValues) bit(p property) *atomic.Bool {
-	return &c.bits[maphash.Comparable(c.seed, p)%uint64(len(c.bits))]
+func (c *frequentValues) bit(tenant string, p property) *atomic.Bool {
+	return &c.bits[maphash.Comparable(c.seed, [3]string{tenant, p.Key, p.Value})%uint64(len(c.bits))]
 }
 
 // findRequest is a search for one property and, when it is done, what came of it.
 type findRequest struct {
+	scope Scope
 	property
 	limit, offset int
 	columns       Columns
@@ -83,18 +84,18 @@ type findRequest struct {
 // canJoin reports whether the search can be part of one statement with the others.
 func (one *findRequest) canJoin(batch []*findRequest) bool {
 	other := batch[0]
-	return one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
+	return one.scope == other.scope && one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
 }
 
 // findFew returns the threads that have a property, if less than rare have it:
 // that is nearly every search, and the statement for it is a third of the work
 // of the one in find. It reports false if there are more.
 func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (threads []*Thread, few bool, err error) {
-	common := r.db.frequent.bit(p)
+	common := r.db.frequent.bit(r.tenant, p)
 	if common.Load() || limit == 0 || offset >= rare { // then no row would tell how many there are
 		return nil, false, nil
 	}
-	one := &findRequest{property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
+	one := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
 	alone := func() error { return r.findBatch(ctx, []*findRequest{one}) }
 	if r.db.dialect.lateral {
 		err = r.db.mapError(ctx, r.db.finds.Do(ctx, one, alone))
@@ -114,10 +115,10 @@ func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (t
 func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error {
 	first := searches[0]
 	selected := threadTable.list(first.columns)
-	const matches = ` FROM thread_properties x WHERE x.key = ? AND x.value = ? LIMIT ?`
+	const matches = ` FROM thread_properties x WHERE x.tenant = ? AND x.key = ? AND x.value = ? LIMIT ?`
 	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
-		FROM (SELECT x.thread_id` + matches + `) AS few CROSS JOIN threads t WHERE t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
-	args := []any{first.Key, first.Value, rare, first.Key, first.Value, rare, first.limit, first.offset}
+		FROM (SELECT x.thread_id` + matches + `) AS few CROSS JOIN threads t WHERE t.tenant = ? AND t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
+	args := []any{r.tenant, first.Key, first.Value, rare, r.tenant, first.Key, first.Value, rare, r.tenant, first.limit, first.offset}
 	if r.db.dialect.lateral {
 		var keys, values []string
 		for _, one := range searches {
@@ -125,14 +126,14 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 		}
 		query = `SELECT k.n - 1, cardinality(few.ids), ` + selected + `
 			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
-			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS few
+			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS few
 			CROSS JOIN LATERAL (SELECT t.* FROM (
-				SELECT t.* FROM threads t WHERE t.id = ANY (few.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
+				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (few.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
-		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), rare, first.limit, first.offset}
+		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), r.tenant, rare, r.tenant, first.limit, first.offset}
 	}
 	of := threadTable.selected(first.columns)
-	return r.db.read(ctx, func(s session) error {
+	return r.read(ctx, func(s session) error {
 		for _, one := range searches {
 			one.threads, one.few = nil, true
 		}
@@ -177,11 +178,11 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	lacks := func() {
 		if len(absent) > 0 {
 			add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
-				WHERE x.thread_id = t.id AND x.key {in})`, r.db.dialect.list(absent))
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, r.tenant, r.db.dialect.list(absent))
 		}
 	}
 	if len(present) == 0 {
-		add(`SELECT ` + selected + ` FROM threads t WHERE 1 = 1`)
+		add(`SELECT `+selected+` FROM threads t WHERE t.tenant = ?`, r.tenant)
 		lacks()
 		add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 		return r.list(ctx, columns, q.String(), args...)
@@ -192,20 +193,20 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	matches := func() {
 		if len(present) > maxProbes {
 			add(` AND (SELECT count(*) FROM given g WHERE (
-				SELECT 1 FROM thread_properties x WHERE x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
-				= (SELECT count(*) FROM given)`)
+				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
+				= (SELECT count(*) FROM given)`, r.tenant)
 			return
 		}
 		for _, p := range present {
-			add(` AND (SELECT 1 FROM thread_properties x WHERE x.thread_id = t.id AND x.key = ? AND x.value = ?) = 1`, p.Key, p.Value)
+			add(` AND (SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = ? AND x.value = ?) = 1`, r.tenant, p.Key, p.Value)
 		}
 	}
 	const counted = `(SELECT count(*) FROM (
-				SELECT 1 FROM thread_properties x WHERE x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
+				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
 	if len(present) == 1 {
 		add(`WITH driver AS MATERIALIZED (
-			SELECT g.key, g.value, `+counted+` AS n FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
-		)`, rare, present[0].Key, present[0].Value)
+			SELECT CAST(? AS text) AS tenant, g.key, g.value, `+counted+` AS n FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
+		)`, r.tenant, r.tenant, rare, present[0].Key, present[0].Value)
 	} else {
 		rows := make([][]string, len(present))
 		for i, p := range present {
@@ -216,18 +217,18 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		), sizes AS MATERIALIZED (
 			SELECT g.key, g.value, `+counted+` AS n FROM given g
 		), driver AS MATERIALIZED (
-			SELECT u.key, u.value, u.n FROM (
+			SELECT CAST(? AS text) AS tenant, u.key, u.value, u.n FROM (
 				SELECT s.key, s.value, s.n FROM sizes s WHERE s.n < ?
 				UNION ALL
 				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
 			) AS u ORDER BY u.n, u.key LIMIT 1
-		)`, bind(rows), veryRare, veryRare, rare, veryRare)
+		)`, bind(rows), r.tenant, veryRare, r.tenant, veryRare, r.tenant, rare, veryRare)
 	}
 	add(` SELECT `+selected+` FROM (SELECT * FROM (
 			SELECT `+plain+` FROM driver d
 			CROSS JOIN {properties of d}
 			CROSS JOIN {thread of p}
-			WHERE d.n < ? AND p.key = d.key AND p.value = d.value AND t.id = p.thread_id`, rare)
+			WHERE d.n < ? AND p.tenant = d.tenant AND p.key = d.key AND p.value = d.value AND t.tenant = p.tenant AND t.id = p.thread_id`, rare)
 	if len(present) > 1 { // else the driver is all there is
 		matches()
 	}
@@ -235,7 +236,7 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
 		UNION ALL SELECT * FROM (
 			SELECT `+plain+` FROM threads t
-			WHERE (SELECT n FROM driver) >= ?`, limit, offset, rare)
+			WHERE t.tenant = ? AND (SELECT n FROM driver) >= ?`, limit, offset, r.tenant, rare)
 	matches()
 	lacks()
 	add(` `+newestFirst+` {limit if many} OFFSET ?) AS many

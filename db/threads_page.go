@@ -27,7 +27,7 @@ type Page struct {
 // Page returns a page of the list of all threads. It costs what it returns, wherever in the list that is.
 func (r *Threads) Page(ctx context.Context, p PageRequest) (*Page, error) {
 	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which cursors are made of
-	query, args := p.query(r.db.dialect, `SELECT `+threadTable.list(columns)+` FROM threads t`)
+	query, args := p.query(r.db.dialect, r.tenant, `SELECT `+threadTable.list(columns)+` FROM threads t`)
 	threads, err := r.list(ctx, columns, query, args...)
 	if err != nil {
 		return nil, err
@@ -55,13 +55,14 @@ func (r *Threads) Page(ctx context.Context, p PageRequest) (*Page, error) {
 // each cursor the nearest one, for whether there is any. Each part is a walk of the index
 // threads_updated_at from a place in it. (A comparison of rows is that; spelled
 // out, with OR, it would be a walk from the end.)
-func (p PageRequest) query(d *dialect, selected string) (query string, args []any) {
+func (p PageRequest) query(d *dialect, tenant, selected string) (query string, args []any) {
 	order := newestFirst
 	if p.FromEnd {
 		order = oldestFirst
 	}
-	query = selected + ` WHERE 1 = 1`
+	query, args = selected+` WHERE t.tenant = ?`, []any{tenant}
 	bound := func(c *Cursor) []any { return []any{d.formatTime(c.UpdatedAt), c.ID} }
+	beyond := func(c *Cursor) []any { return append([]any{tenant}, bound(c)...) }
 	if p.After != nil {
 		query += ` AND (t.updated_at, t.id) < (?, ?)`
 		args = append(args, bound(p.After)...)
@@ -77,12 +78,12 @@ func (p PageRequest) query(d *dialect, selected string) (query string, args []an
 	}
 	query = `SELECT * FROM (` + query + `) AS page`
 	if p.After != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE (t.updated_at, t.id) >= (?, ?) ` + oldestFirst + ` LIMIT 1) AS previous`
-		args = append(args, bound(p.After)...)
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) >= (?, ?) ` + oldestFirst + ` LIMIT 1) AS previous`
+		args = append(args, beyond(p.After)...)
 	}
 	if p.Before != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE (t.updated_at, t.id) <= (?, ?) ` + newestFirst + ` LIMIT 1) AS next`
-		args = append(args, bound(p.Before)...)
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) <= (?, ?) ` + newestFirst + ` LIMIT 1) AS next`
+		args = append(args, beyond(p.Before)...)
 	}
 	return query, args
 }

@@ -7,10 +7,7 @@ import (
 )
 
 // Threads reads and writes threads. It is safe for concurrent use.
-type Threads struct{ db *DB }
-
-// Threads returns the repository of threads.
-func (db *DB) Threads() *Threads { return &Threads{db} }
+type Threads struct{ Scope }
 
 // newestFirst is the order of every list of threads. It is total.
 const (
@@ -82,7 +79,7 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 		return nil, nil
 	}
 	columns := projectionOf(ctx).threads
-	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.id {in}`, r.db.dialect.list(known))
+	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ? AND t.id {in}`, r.tenant, r.db.dialect.list(known))
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +93,13 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
 	columns := projectionOf(ctx).threads
-	return r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
+	return r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ? `+newestFirst+` LIMIT ? OFFSET ?`, r.tenant, limit, offset)
 }
 
 // Count returns how many threads there are. It costs in proportion to them, an index entry for each.
 func (r *Threads) Count(ctx context.Context) (n int, err error) {
-	err = r.db.read(ctx, func(s session) error {
-		_, err := s.row(ctx, &n, `SELECT count(*) FROM threads`)
+	err = r.read(ctx, func(s session) error {
+		_, err := s.row(ctx, &n, `SELECT count(*) FROM threads WHERE tenant = ?`, s.tenant)
 		return err
 	})
 	return n, err
@@ -110,7 +107,7 @@ func (r *Threads) Count(ctx context.Context) (n int, err error) {
 
 func (r *Threads) list(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
 	selected := threadTable.selected(columns)
-	err = r.db.read(ctx, func(s session) error {
+	err = r.read(ctx, func(s session) error {
 		threads = nil // of an attempt before
 		return s.each(ctx, query, args, func(v []driver.Value) error {
 			t, err := scanThread(s.db.dialect, selected, v)
@@ -129,10 +126,10 @@ const walkPage = 20
 // written meanwhile.
 func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) error {
 	var stopped error // fn's, which is no error of the database
-	err := r.db.snapshot(ctx, func(s session) error {
-		for first, after := true, ""; ; first = false {
+	err := r.snapshot(ctx, func(s session) error {
+		for after := ""; ; {
 			var rows []threadRow
-			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t WHERE ? OR t.id > ? ORDER BY t.id LIMIT ?`, first, after, walkPage); err != nil {
+			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t WHERE t.tenant = ? AND t.id > ? ORDER BY t.id LIMIT ?`, s.tenant, after, walkPage); err != nil {
 				return err
 			}
 			threads, err := threadsOf(s.db.dialect, rows)

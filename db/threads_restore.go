@@ -43,9 +43,9 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	err := r.db.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err := r.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		var stored []string
-		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.id {in}`, s.db.dialect.list(ids)); err != nil {
+		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.list(ids)); err != nil {
 			return nil, err
 		}
 		known := make(map[string]bool, len(stored))

@@ -19,7 +19,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.db.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		c, err := saveIn(ctx, s, id, p, restored)
 		thread = c.thread
 		return []change{c}, err
@@ -84,7 +84,7 @@ type lockedThread struct {
 // nil when there is none.
 func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
 	var row lockedThread
-	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+selectCounters+` FROM threads t WHERE t.id = ? {lock}`, id)
+	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+selectCounters+` FROM threads t WHERE t.tenant = ? AND t.id = ? {lock}`, s.tenant, id)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -107,9 +107,9 @@ func create(ctx context.Context, s session, id string, p ThreadPatch, now time.T
 		t.CreatedAt = *p.CreatedAt
 	}
 	at := s.db.dialect.formatTime
-	n, err := s.exec(ctx, `INSERT INTO threads (id, title, attributes, created_at, updated_at)
-		VALUES (?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (id) DO NOTHING`,
-		id, title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
+	n, err := s.exec(ctx, `INSERT INTO threads (tenant, id, title, attributes, created_at, updated_at)
+		VALUES (?, ?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (tenant, id) DO NOTHING`,
+		s.tenant, id, title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
 	if err != nil {
 		return nil, false, err
 	}
@@ -130,15 +130,15 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 		return nil
 	}
 	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
-			created_at = CAST(? AS {time}) WHERE id = ?`,
-		t.Title, string(t.Attributes), null(t.Source), s.db.dialect.formatTime(t.CreatedAt), t.ID); err != nil {
+			created_at = CAST(? AS {time}) WHERE tenant = ? AND id = ?`,
+		t.Title, string(t.Attributes), null(t.Source), s.db.dialect.formatTime(t.CreatedAt), s.tenant, t.ID); err != nil {
 		return err
 	}
 	if same, err := sameJSON(before, t); err != nil || same {
 		return err
 	}
 	if !created {
-		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE thread_id = ?`, t.ID); err != nil {
+		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE tenant = ? AND thread_id = ?`, s.tenant, t.ID); err != nil {
 			return err
 		}
 	}

@@ -24,13 +24,23 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 	})
 }
 
+// read runs fn on a connection for reading.
+func (sc Scope) read(ctx context.Context, fn func(session) error) error {
+	return sc.db.read(ctx, func(s session) error {
+		s.tenant = sc.tenant
+		return fn(s)
+	})
+}
+
 // snapshot runs fn in a transaction for reading in which all reads see one
 // state of the database, however long it takes.
-func (db *DB) snapshot(ctx context.Context, fn func(session) error) error {
+func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
+	db := sc.db
 	return db.transaction(ctx, db.reader, func(s session) error {
 		if _, err := s.exec(ctx, db.dialect.snapshot); err != nil {
 			return err
 		}
+		s.tenant = sc.tenant
 		return fn(s)
 	})
 }
@@ -48,10 +58,12 @@ type write struct {
 // may run more than once: when the database undid the transaction in favour of
 // another one, when a connection was lost, and on SQLite when another process was
 // writing. Its statements must have the context that it is given.
-func (db *DB) commit(ctx context.Context, w write, fn func(context.Context, session) ([]change, error)) error {
+func (sc Scope) commit(ctx context.Context, w write, fn func(context.Context, session) ([]change, error)) error {
+	db := sc.db
 	ctx = context.WithValue(ctx, committing{}, true)
 	var changes []change
 	run := func(s session) (err error) {
+		s.tenant = sc.tenant
 		if changes, err = fn(ctx, s); err != nil {
 			return err
 		}

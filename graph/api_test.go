@@ -34,11 +34,11 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	t.Helper()
 	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &dbtest.Output{}}
 	a.store = dbtest.OpenOptions(t, a.options, db.Hooks{Connector: a.seen.Connector})
-	o := graph.Options{Threads: a.store.Threads(), Messages: a.store.Messages(), Ready: a.store.Ready,
+	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(), Ready: a.store.Ready,
 		Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
 		Page: web.Handler(),
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
-			err = interchange.ImportSample(ctx, a.store.Threads(), func(t, m int) { threads, messages = t, m })
+			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
 			return
 		}}
 	for _, c := range change {

@@ -97,7 +97,7 @@ func BenchmarkCompression(b *testing.B) {
 	o := dbtest.Options(b, db.PostgreSQL)
 	store := dbtest.OpenOptions(b, o, db.Hooks{})
 	dbtest.Import(b, store)
-	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Threads(), Messages: store.Messages(), Ready: store.Ready, Page: web.Handler(),
+	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(), Ready: store.Ready, Page: web.Handler(),
 		Log: slog.New(slog.DiscardHandler), MaxPage: 1000, MaxBody: 1 << 20, MaxComplexity: 1_000_000}))
 	defer server.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
@@ -169,7 +169,7 @@ func BenchmarkCompression(b *testing.B) {
 
 // appendTo appends ten messages a second to the newest threads, in turns.
 func appendTo(b *testing.B, ctx context.Context, store *db.DB) {
-	threads, err := store.Threads().List(ctx, 50, 0)
+	threads, err := store.Scope("").Threads().List(ctx, 50, 0)
 	if err != nil {
 		b.Error(err)
 		return
@@ -181,7 +181,7 @@ func appendTo(b *testing.B, ctx context.Context, store *db.DB) {
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
-		if _, _, err := store.Messages().Add(context.Background(), threads[i*7%len(threads)].ID, []db.MessagePatch{{Role: db.RoleUser, Content: db.Some(&text)}}); err != nil {
+		if _, _, err := store.Scope("").Messages().Add(context.Background(), threads[i*7%len(threads)].ID, []db.MessagePatch{{Role: db.RoleUser, Content: db.Some(&text)}}); err != nil {
 			b.Error(err)
 			return
 		}

@@ -16,7 +16,7 @@ func TestColumns(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		a := newAPI(t, driver)
-		if err := interchange.ImportSample(t.Context(), a.store.Threads(), func(int, int) {}); err != nil {
+		if err := interchange.ImportSample(t.Context(), a.store.Scope("").Threads(), func(int, int) {}); err != nil {
 			t.Fatal(err)
 		}
 		const find = `findThreadsByAttributes(attributes: {language: "en"})`

@@ -157,7 +157,7 @@ func TestInterchange(t *testing.T) {
 		ctx := context.Background()
 		export := func(store *db.DB) string {
 			var out bytes.Buffer
-			if _, err := interchange.Export(ctx, store.Threads(), &out); err != nil {
+			if _, err := interchange.Export(ctx, store.Scope("").Threads(), &out); err != nil {
 				t.Fatal(err)
 			}
 			return out.String()
@@ -169,12 +169,12 @@ func TestInterchange(t *testing.T) {
 			`{"id":"o2","role":"assistant","sequence":2,"content":"","timestamp":"2024-01-01T02:00:00+02:00","source":null,"metrics":{},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}","strict":true},"index":0}],"attachments":[{"filename":"f","mime_type":null,"file_id":null,"storage_path":null,"storage_backend":null,"status":"stored","processed_content":{"type":"pdf"},"attributes":` + strings.Repeat(`{"a":`, 64) + `1` + strings.Repeat(`}`, 64) + `}]},` +
 			`{"id":"o3","role":"system","sequence":0,"content":"s","timestamp":"2024-01-01T00:00:00","source":null,"metrics":{}}` +
 			`],"created_at":"2024-01-01T00:00:00+00:00","updated_at":"2024-01-01T00:00:00.123456+00:00","attributes":{},"source":null}` + "\n"
-		if err := interchange.Import(ctx, first.Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
+		if err := interchange.Import(ctx, first.Scope("").Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
 			t.Fatal(err)
 		}
 		exported := export(first)
 		for _, store := range []*db.DB{second, first, second} { // into another store, and again into its own
-			if err := interchange.Import(ctx, store.Threads(), "exported", strings.NewReader(exported), func(int, int) {}); err != nil {
+			if err := interchange.Import(ctx, store.Scope("").Threads(), "exported", strings.NewReader(exported), func(int, int) {}); err != nil {
 				t.Fatal(err)
 			}
 			if again := export(store); again != exported {

@@ -42,14 +42,14 @@ func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 	var o graph.Options
 	a := newAPI(t, db.SQLite, append(change, func(p *graph.Options) { o = *p })...)
 	ctx := t.Context()
-	if err := interchange.ImportSample(ctx, a.store.Threads(), func(int, int) {}); err != nil {
+	if err := interchange.ImportSample(ctx, a.store.Scope("").Threads(), func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	odd := `{"id":"odd \"\\\u0001\u2028 é","title":"\t<>&\u001f\u007f😀","created_at":"2024-05-15T15:00:00.123456+00:00","messages":[` +
 		`{"id":"odd1","role":"user","content":[{"type":"text","text":"a\"\n"},{"type":"image_url","image_url":{"url":"x"}}],"metrics":{"timing":{"latency":0.1},"weave_call":{"id":"w","ui_url":"u"}}},` +
 		`{"id":"odd2","role":"assistant","content":"","name":"n","metrics":{"timing":{"started_at":"2024-05-15T15:00:00+00:00","latency":1e21}}},` +
 		`{"id":"odd3","role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}]}`
-	if err := interchange.Import(ctx, a.store.Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
+	if err := interchange.Import(ctx, a.store.Scope("").Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	// Rows that cannot be read, for errors in the middle of an answer.
@@ -85,7 +85,7 @@ func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 	text := httptest.NewRecorder()
 	d.ours.ServeHTTP(text, httptest.NewRequest(http.MethodGet, "/schema.graphql", nil))
 	d.schema = gqlparser.MustLoadSchema(&ast.Source{Input: text.Body.String()})
-	threads, err := a.store.Threads().List(ctx, 100, 0)
+	threads, err := a.store.Scope("").Threads().List(ctx, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

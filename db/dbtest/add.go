@@ -16,7 +16,7 @@ func testAdd(t *testing.T, driver db.Driver) {
 	save(t, store, db.ThreadPatch{ID: ptr("t"), Title: some("kept"), Attributes: givenObject(t, `{"a":1}`)})
 	clock.Add(time.Second)
 
-	got, th, err := store.Messages().Add(ctx, "t", []db.MessagePatch{fullMessage(t)})
+	got, th, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{fullMessage(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func testAdd(t *testing.T, driver db.Driver) {
 		role     db.Role
 		sequence int
 	}{{db.RoleUser, 2}, {db.RoleSystem, 0}, {db.RoleAssistant, 3}, {db.RoleSystem, 0}, {db.RoleUser, 4}} {
-		got, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{{ID: ptr(number("m", i)), Role: c.role}})
+		got, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{{ID: ptr(number("m", i)), Role: c.role}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,18 +46,18 @@ func testAdd(t *testing.T, driver db.Driver) {
 	diff(t, "order", order, []string{"m1", "m3", "full", "m0", "m2", "m4"})
 
 	for _, id := range []string{"unknown", "", "\x00", strings.Repeat("x", 256)} {
-		_, _, err := store.Messages().Add(ctx, id, []db.MessagePatch{user("x")})
+		_, _, err := store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{user("x")})
 		wantCode(t, fmt.Sprintf("Add to %.10q", id), err, db.NotFound)
-		_, _, err = store.Messages().Add(ctx, id, nil)
+		_, _, err = store.Scope("").Messages().Add(ctx, id, nil)
 		wantCode(t, fmt.Sprintf("Add nothing to %.10q", id), err, db.NotFound)
 	}
-	if got, _, err := store.Messages().Add(ctx, "t", nil); err != nil || len(got) != 0 {
+	if got, _, err := store.Scope("").Messages().Add(ctx, "t", nil); err != nil || len(got) != 0 {
 		t.Errorf("Add nothing = %v, %v", got, err)
 	}
 
 	t.Run("after a save", func(t *testing.T) {
 		save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(user("only"))})
-		got, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("next")})
+		got, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("next")})
 		if err != nil || got[0].Sequence != 2 {
 			t.Errorf("sequence %v, %v; want 2", got, err)
 		}
@@ -71,7 +71,7 @@ func testAddRetry(t *testing.T, driver db.Driver) {
 	save(t, store, db.ThreadPatch{ID: ptr("other")})
 	add := func(id string, p db.MessagePatch) (*db.Message, error) {
 		clock.Add(time.Second)
-		got, _, err := store.Messages().Add(ctx, id, []db.MessagePatch{p})
+		got, _, err := store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{p})
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +165,7 @@ func testAddMany(t *testing.T, driver db.Driver) {
 	save(t, store, db.ThreadPatch{ID: ptr("t")})
 	save(t, store, db.ThreadPatch{ID: ptr("other"), Messages: list(withID("taken", user("x")))})
 	add := func(patches ...db.MessagePatch) ([]*db.Message, error) {
-		got, _, err := store.Messages().Add(ctx, "t", patches)
+		got, _, err := store.Scope("").Messages().Add(ctx, "t", patches)
 		return got, err
 	}
 	a, b := withID("a", user("a")), withID("b", user("b"))
@@ -243,9 +243,9 @@ func testInvalid(t *testing.T, driver db.Driver) {
 		{"content and parts", db.MessagePatch{Role: db.RoleUser, Content: some("x"), Parts: mustDocument(db.EncodeParts([]db.Part{db.TextPart{Text: "x"}}))}, []any{"parts"}},
 		{"no role", db.MessagePatch{}, []any{"role"}},
 	} {
-		_, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("fine"), c.patch})
+		_, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("fine"), c.patch})
 		wantCode(t, c.name+", Add", err, db.Invalid, append([]any{1}, c.path...)...)
-		_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("fine"), c.patch)})
+		_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("fine"), c.patch)})
 		wantCode(t, c.name+", Save", err, db.Invalid, append([]any{"messages", 1}, c.path...)...)
 	}
 	for _, c := range []struct {
@@ -258,13 +258,13 @@ func testInvalid(t *testing.T, driver db.Driver) {
 		{"id with NUL", db.ThreadPatch{ID: ptr("\x00")}, []any{"id"}},
 		{"title with NUL", db.ThreadPatch{ID: ptr("t"), Title: some("\x00")}, []any{"title"}},
 	} {
-		_, err := store.Threads().Save(ctx, c.patch)
+		_, err := store.Scope("").Threads().Save(ctx, c.patch)
 		wantCode(t, c.name, err, db.Invalid, c.path...)
 	}
 	if n := len(all(t, store, "t")); n != 0 {
 		t.Errorf("%d messages were stored", n)
 	}
-	if _, err := store.Threads().Save(ctx, db.ThreadPatch{ID: &longest, Messages: list(withID(longest, user("x")))}); err != nil {
+	if _, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &longest, Messages: list(withID(longest, user("x")))}); err != nil {
 		t.Errorf("ids of 255 code points: %v", err)
 	}
 }
@@ -276,11 +276,11 @@ func testDelete(t *testing.T, driver db.Driver) {
 	for range 2 { // the ids are free again at once
 		save(t, store, patch)
 		for _, want := range []bool{true, false} {
-			if got, err := store.Threads().Delete(ctx, "t"); got != want || err != nil {
+			if got, err := store.Scope("").Threads().Delete(ctx, "t"); got != want || err != nil {
 				t.Errorf("Delete = %v, %v, want %v", got, err, want)
 			}
 		}
-		if m, err := store.Messages().Get(ctx, "m"); m != nil || err != nil {
+		if m, err := store.Scope("").Messages().Get(ctx, "m"); m != nil || err != nil {
 			t.Errorf("the message is still there: %v, %v", m, err)
 		}
 		for _, table := range []string{"threads", "messages", "thread_properties"} {
@@ -291,16 +291,16 @@ func testDelete(t *testing.T, driver db.Driver) {
 		}
 	}
 	for _, id := range []string{"", "\x00", strings.Repeat("x", 256)} {
-		if got, err := store.Threads().Delete(ctx, id); got || err != nil {
+		if got, err := store.Scope("").Threads().Delete(ctx, id); got || err != nil {
 			t.Errorf("Delete(%.10q) = %v, %v", id, got, err)
 		}
-		if got, err := store.Messages().Get(ctx, id); got != nil || err != nil {
+		if got, err := store.Scope("").Messages().Get(ctx, id); got != nil || err != nil {
 			t.Errorf("Get(%.10q) = %v, %v", id, got, err)
 		}
-		if got, err := store.Threads().ByIDs(ctx, []string{id}); len(got) != 0 || err != nil {
+		if got, err := store.Scope("").Threads().ByIDs(ctx, []string{id}); len(got) != 0 || err != nil {
 			t.Errorf("ByIDs(%.10q) = %v, %v", id, got, err)
 		}
-		if got, err := store.Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil)); len(got) != 0 || err != nil {
+		if got, err := store.Scope("").Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil)); len(got) != 0 || err != nil {
 			t.Errorf("ListByThreads(%.10q) = %v, %v", id, got, err)
 		}
 	}

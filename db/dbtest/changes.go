@@ -21,7 +21,7 @@ func testChanges(t *testing.T, driver db.Driver) {
 		defer mu.Unlock()
 		seen = append(seen, changes...)
 	}})
-	threads, messages := store.Threads(), store.Messages()
+	threads, messages := store.Scope("").Threads(), store.Scope("").Messages()
 	save := func(p db.ThreadPatch) error { _, err := threads.Save(ctx, p); return err }
 	add := func(thread string, list ...db.MessagePatch) error {
 		_, _, err := messages.Add(ctx, thread, list)

@@ -52,7 +52,7 @@ func testParallelAdd(t *testing.T, driver db.Driver) {
 			if i == 0 {
 				p.Role = db.RoleSystem
 			}
-			_, _, err := stores[w%2].Messages().Add(ctx, "t", []db.MessagePatch{withID(fmt.Sprintf("%d/%d", w, i), p)})
+			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, "t", []db.MessagePatch{withID(fmt.Sprintf("%d/%d", w, i), p)})
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 			if bad && i%8 == 0 {
 				p.ID = ptr("taken")
 			}
-			got, thread, err := store.Messages().Add(ctx, number("t", i), []db.MessagePatch{p})
+			got, thread, err := store.Scope("").Messages().Add(ctx, number("t", i), []db.MessagePatch{p})
 			if bad && i%8 == 0 {
 				if !db.Conflict.Is(err) {
 					return fmt.Errorf("writer %d: %v, want a conflict", i, err)
@@ -122,10 +122,10 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 		var won [threads / 4]atomic.Int32
 		for _, err := range together(threads, func(i int) error {
 			if i >= threads/2 {
-				_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("t", i)), Title: db.Some(ptr(number("round", round)))})
+				_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("t", i)), Title: db.Some(ptr(number("round", round)))})
 				return err
 			}
-			_, _, err := store.Messages().Add(ctx, number("pair", i), []db.MessagePatch{withID(fmt.Sprintf("same %d/%d", round, i/2), user("x"))})
+			_, _, err := store.Scope("").Messages().Add(ctx, number("pair", i), []db.MessagePatch{withID(fmt.Sprintf("same %d/%d", round, i/2), user("x"))})
 			if err == nil {
 				won[i/2].Add(1)
 			}
@@ -184,11 +184,11 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 	windows := []db.Window{db.NewWindow(nil, nil, nil, nil, nil), db.NewWindow(ptr(3), nil, nil, nil, nil), db.NewWindow(nil, ptr(210), nil, nil, nil), db.NewWindow(nil, ptr(5), ptr(2), ptr(190), nil)}
 	read := func(reader int) error {
 		id, w := number("t", reader%(threads+1)), windows[reader/8%len(windows)] // the last is unknown
-		thread, messages, err := store.Messages().ListWithThread(ctx, id, w)
+		thread, messages, err := store.Scope("").Messages().ListWithThread(ctx, id, w)
 		if err != nil {
 			return err
 		}
-		want, err := store.Messages().ListByThreads(ctx, []string{id}, w)
+		want, err := store.Scope("").Messages().ListByThreads(ctx, []string{id}, w)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 		if d := cmp.Diff(messageIDs(messages), messageIDs(want[id])); d != "" {
 			return fmt.Errorf("%s in %+v: %s", id, w, d)
 		}
-		found, err := store.Threads().FindByAttributes(ctx, map[string]any{"n": reader % 9}, 100, 0)
+		found, err := store.Scope("").Threads().FindByAttributes(ctx, map[string]any{"n": reader % 9}, 100, 0)
 		if want := map[bool]int{true: threads / 8}[reader%9 < 8]; err != nil || len(found) != want {
 			return fmt.Errorf("search for %d: %d threads, %v", reader%9, len(found), err)
 		}
@@ -218,7 +218,7 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 		if reader%(threads+1) != 2 {
 			return read(reader)
 		}
-		if _, _, err := store.Messages().ListWithThread(ctx, "t2", windows[0]); err == nil || !strings.Contains(err.Error(), "2/0") {
+		if _, _, err := store.Scope("").Messages().ListWithThread(ctx, "t2", windows[0]); err == nil || !strings.Contains(err.Error(), "2/0") {
 			return fmt.Errorf("the broken thread: %v, want an error that tells the message", err)
 		}
 		return nil
@@ -265,14 +265,14 @@ func testParallelErrors(t *testing.T, driver db.Driver) {
 		want := db.Conflict
 		switch i % 4 {
 		case 0: // fails when the thread has been made and its messages are put in
-			_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("new", i)), Messages: list(user("x"), withID("taken", user("y")))})
+			_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("new", i)), Messages: list(user("x"), withID("taken", user("y")))})
 		case 1:
-			_, _, err = store.Messages().Add(ctx, "nowhere", []db.MessagePatch{user("x")})
+			_, _, err = store.Scope("").Messages().Add(ctx, "nowhere", []db.MessagePatch{user("x")})
 			want = db.NotFound
 		case 2:
-			_, _, err = store.Messages().Add(ctx, "t", []db.MessagePatch{withID("taken", user("y"))})
+			_, _, err = store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{withID("taken", user("y"))})
 		default:
-			_, _, err = store.Messages().Add(ctx, "t", []db.MessagePatch{withID(number("m", i), user("x"))})
+			_, _, err = store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{withID(number("m", i), user("x"))})
 			return err
 		}
 		if !want.Is(err) {
@@ -311,18 +311,18 @@ func testParallelSave(t *testing.T, driver db.Driver) {
 			var err error
 			switch (w + i) % 4 {
 			case 0: // two threads, whose writers meet in both orders
-				_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: &id, Attributes: givenObject(t, `{"a":1}`), Messages: list(user("x"), withID(id+"/kept", user("y")), user("z"))})
+				_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &id, Attributes: givenObject(t, `{"a":1}`), Messages: list(user("x"), withID(id+"/kept", user("y")), user("z"))})
 			case 1:
-				_, _, err = store.Messages().Add(ctx, id, []db.MessagePatch{user("x"), user("y")})
+				_, _, err = store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{user("x"), user("y")})
 				if db.NotFound.Is(err) {
 					err = nil
 				}
 			case 2:
 				if w == 2 {
-					_, err = store.Threads().Delete(ctx, id)
+					_, err = store.Scope("").Threads().Delete(ctx, id)
 				}
 			case 3:
-				_, err = store.Messages().ListByThreads(ctx, []string{"t0", "t1", "t2"}, db.NewWindow(nil, ptr(3), nil, nil, nil))
+				_, err = store.Scope("").Messages().ListByThreads(ctx, []string{"t0", "t1", "t2"}, db.NewWindow(nil, ptr(3), nil, nil, nil))
 			}
 			if err != nil && !db.Conflict.Is(err) {
 				return err
@@ -352,9 +352,9 @@ func testSaveWhileDeleting(t *testing.T, driver db.Driver) {
 		for range 40 {
 			var err error
 			if w%2 == 0 {
-				_, err = stores[w/2%2].Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("x"))})
+				_, err = stores[w/2%2].Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("x"))})
 			} else {
-				_, err = stores[w/2%2].Threads().Delete(ctx, "t")
+				_, err = stores[w/2%2].Scope("").Threads().Delete(ctx, "t")
 			}
 			if err != nil {
 				return err
@@ -374,7 +374,7 @@ func testParallelIDs(t *testing.T, driver db.Driver) {
 	}
 	t.Run("in one thread: all but one are retries", func(t *testing.T) {
 		for _, err := range together(16, func(w int) error {
-			_, _, err := stores[w%2].Messages().Add(ctx, "t0", []db.MessagePatch{withID("one", user("same"))})
+			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, "t0", []db.MessagePatch{withID("one", user("same"))})
 			return err
 		}) {
 			t.Error(err)
@@ -385,7 +385,7 @@ func testParallelIDs(t *testing.T, driver db.Driver) {
 	})
 	t.Run("in many threads: all but one conflict", func(t *testing.T) {
 		failed := together(7, func(w int) error {
-			_, _, err := stores[w%2].Messages().Add(ctx, number("t", w+1), []db.MessagePatch{withID("contested", user("same"))})
+			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, number("t", w+1), []db.MessagePatch{withID("contested", user("same"))})
 			return err
 		})
 		if len(failed) != 6 {
@@ -397,7 +397,7 @@ func testParallelIDs(t *testing.T, driver db.Driver) {
 	})
 	t.Run("one new thread", func(t *testing.T) {
 		for _, err := range together(8, func(w int) error {
-			_, err := stores[w%2].Threads().Save(ctx, db.ThreadPatch{ID: ptr("new"), Title: some(number("by ", w))})
+			_, err := stores[w%2].Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("new"), Title: some(number("by ", w))})
 			return err
 		}) {
 			t.Error(err)
@@ -415,21 +415,21 @@ func testPoolTimeout(t *testing.T, driver db.Driver) {
 	store := OpenOptions(t, o, db.Hooks{})
 	save(t, store, db.ThreadPatch{ID: ptr("t")})
 	hold := func(then func() error) error { // a walk holds a reading connection while it calls us
-		return store.Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return then() })
+		return store.Scope("").Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return then() })
 	}
 	err := hold(func() error {
-		if _, err := store.Threads().List(ctx, 1, 0); err != nil {
+		if _, err := store.Scope("").Threads().List(ctx, 1, 0); err != nil {
 			t.Errorf("with one of two taken: %v", err)
 		}
 		return hold(func() error {
-			_, err := store.Threads().List(ctx, 1, 0)
+			_, err := store.Scope("").Threads().List(ctx, 1, 0)
 			wantCode(t, "with both taken", err, db.Unavailable)
 			if driver == db.SQLite { // the writer is beside the readers
 				save(t, store, db.ThreadPatch{ID: ptr("written meanwhile")})
 			}
 			short, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()
-			_, err = store.Threads().List(short, 1, 0)
+			_, err = store.Scope("").Threads().List(short, 1, 0)
 			wantCode(t, "with both taken and a caller who waits less", err, db.Timeout)
 			return nil
 		})
@@ -437,7 +437,7 @@ func testPoolTimeout(t *testing.T, driver db.Driver) {
 	if err != nil {
 		t.Error(err)
 	}
-	if _, err := store.Threads().List(ctx, 1, 0); err != nil {
+	if _, err := store.Scope("").Threads().List(ctx, 1, 0); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -458,7 +458,7 @@ func cancelled(t *testing.T, store *db.DB) {
 		batch[i] = user("x")
 	}
 	add := func(ctx context.Context) error {
-		_, _, err := store.Messages().Add(ctx, "t", batch)
+		_, _, err := store.Scope("").Messages().Add(ctx, "t", batch)
 		return err
 	}
 	start := time.Now()
@@ -472,7 +472,7 @@ func cancelled(t *testing.T, store *db.DB) {
 		if err := add(short); err != nil && !db.Timeout.Is(err) {
 			t.Errorf("append %d: %v", i, err)
 		}
-		if _, err := store.Threads().List(short, 10, 0); err != nil && !db.Timeout.Is(err) {
+		if _, err := store.Scope("").Threads().List(short, 10, 0); err != nil && !db.Timeout.Is(err) {
 			t.Errorf("list %d: %v", i, err)
 		}
 		cancel()
@@ -481,7 +481,7 @@ func cancelled(t *testing.T, store *db.DB) {
 		t.Errorf("%d messages: a part of an append was stored", n)
 	}
 	short, leave := context.WithCancel(ctx)
-	if err := store.Threads().Walk(short, func(*db.Thread, []*db.Message) error {
+	if err := store.Scope("").Threads().Walk(short, func(*db.Thread, []*db.Message) error {
 		leave()
 		time.Sleep(20 * time.Millisecond) // for what watches the context
 		return nil

@@ -55,7 +55,7 @@ func ConversationsFile(t testing.TB) string {
 func Import(t testing.TB, store *db.DB) {
 	t.Helper()
 	text := strings.NewReader(strings.Join(Conversations(t), ""))
-	if err := interchange.Import(ctx, store.Threads(), "conversations", text, func(int, int) {}); err != nil {
+	if err := interchange.Import(ctx, store.Scope("").Threads(), "conversations", text, func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@ func testPages(t *testing.T, driver db.Driver) {
 	store := Open(t, driver, db.Hooks{Now: clock.Now})
 	page := func(p db.PageRequest) *db.Page {
 		t.Helper()
-		got, err := store.Threads().Page(ctx, p)
+		got, err := store.Scope("").Threads().Page(ctx, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func testPages(t *testing.T, driver db.Driver) {
 			}
 		}
 	}
-	if n, err := store.Threads().Count(ctx); n != 0 || err != nil {
+	if n, err := store.Scope("").Threads().Count(ctx); n != 0 || err != nil {
 		t.Errorf("Count of an empty store = %d, %v", n, err)
 	}
 
@@ -45,7 +45,7 @@ func testPages(t *testing.T, driver db.Driver) {
 		save(t, store, db.ThreadPatch{ID: &id})
 	}
 	all := []string{"newer 2", "newer 1", "newer 0", "😀", "é", "b", "a:b", "a", "Z", "B"}
-	if n, err := store.Threads().Count(ctx); n != len(all) || err != nil {
+	if n, err := store.Scope("").Threads().Count(ctx); n != len(all) || err != nil {
 		t.Errorf("Count = %d, %v, want %d", n, err, len(all))
 	}
 	whole := page(db.PageRequest{Limit: 100})
@@ -107,7 +107,7 @@ func testPages(t *testing.T, driver db.Driver) {
 	}
 
 	// What was not asked for is not read, but for what cursors are made of.
-	only, err := store.Threads().Page(db.WithProjection(ctx, 0, 0), db.PageRequest{Limit: 1})
+	only, err := store.Scope("").Threads().Page(db.WithProjection(ctx, 0, 0), db.PageRequest{Limit: 1})
 	if err != nil || only.Threads[0].Cursor() != whole.Threads[0].Cursor() || only.Threads[0].Title != nil {
 		t.Errorf("a page without optional columns: %+v, %v", only.Threads[0], err)
 	}
@@ -140,7 +140,7 @@ func testPageWalk(t *testing.T, driver db.Driver) {
 				if pages > n {
 					t.Fatal("the walk does not end")
 				}
-				page, err := store.Threads().Page(ctx, p)
+				page, err := store.Scope("").Threads().Page(ctx, p)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -165,13 +165,13 @@ func testPageWalk(t *testing.T, driver db.Driver) {
 				// The thread of the cursor goes away or to the front; so do one that was seen and one that may be to come. A new one comes.
 				clock.Add(time.Second)
 				if pages%2 == 0 {
-					if _, err := store.Threads().Delete(ctx, written(last.ID)); err != nil {
+					if _, err := store.Scope("").Threads().Delete(ctx, written(last.ID)); err != nil {
 						t.Fatal(err)
 					}
-				} else if _, _, err := store.Messages().Add(ctx, written(last.ID), []db.MessagePatch{user("x")}); err != nil {
+				} else if _, _, err := store.Scope("").Messages().Add(ctx, written(last.ID), []db.MessagePatch{user("x")}); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := store.Threads().Delete(ctx, written(part[1])); err != nil {
+				if _, err := store.Scope("").Threads().Delete(ctx, written(part[1])); err != nil {
 					t.Fatal(err)
 				}
 				save(t, store, db.ThreadPatch{ID: ptr(written(fmt.Sprintf("t%02d", 5*pages%n)))})

@@ -18,7 +18,7 @@ import (
 func testList(t *testing.T, driver db.Driver) {
 	clock := NewClock(start)
 	store := Open(t, driver, db.Hooks{Now: clock.Now})
-	if got, err := store.Threads().List(ctx, 10, 0); len(got) != 0 || err != nil {
+	if got, err := store.Scope("").Threads().List(ctx, 10, 0); len(got) != 0 || err != nil {
 		t.Errorf("List of an empty store = %v, %v", ids(got), err)
 	}
 	// Ties of updatedAt come by id, as bytes: é and 😀 after Z, a after Z.
@@ -37,7 +37,7 @@ func testList(t *testing.T, driver db.Driver) {
 	}
 	for offset := range len(want) + 2 {
 		for _, limit := range []int{0, 1, 3, 100} {
-			got, err := store.Threads().List(ctx, limit, offset)
+			got, err := store.Scope("").Threads().List(ctx, limit, offset)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,10 +46,10 @@ func testList(t *testing.T, driver db.Driver) {
 		}
 	}
 	clock.Add(time.Second)
-	if _, _, err := store.Messages().Add(ctx, "B", []db.MessagePatch{user("x")}); err != nil {
+	if _, _, err := store.Scope("").Messages().Add(ctx, "B", []db.MessagePatch{user("x")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := store.Threads().List(ctx, 1, 0); got[0].ID != "B" {
+	if got, _ := store.Scope("").Threads().List(ctx, 1, 0); got[0].ID != "B" {
 		t.Errorf("after an append the first thread is %s, want B", got[0].ID)
 	}
 }
@@ -110,7 +110,7 @@ func testWindows(t *testing.T, driver db.Driver) {
 							first, last = nil, limit
 						}
 						if (checked+len(roles))%3 == 0 || driver == db.SQLite || first == nil && last == nil { // all on SQLite; a share on PostgreSQL, where each is a round trip
-							got, err := store.Messages().ListByThreads(ctx, threadIDs, db.NewWindow(first, last, after, before, roles))
+							got, err := store.Scope("").Messages().ListByThreads(ctx, threadIDs, db.NewWindow(first, last, after, before, roles))
 							if err != nil {
 								t.Fatal(err)
 							}
@@ -143,7 +143,7 @@ func show(n *int) string {
 func testCounts(t *testing.T, driver db.Driver) {
 	store := Open(t, driver, db.Hooks{})
 	save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), user("y"), db.MessagePatch{Role: db.RoleAssistant})})
-	counts, err := store.Messages().CountByThreads(ctx, []string{"t", "unknown"})
+	counts, err := store.Scope("").Messages().CountByThreads(ctx, []string{"t", "unknown"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,11 +164,11 @@ func testCounts(t *testing.T, driver db.Driver) {
 
 	// Messages that are appended one at a time count as well.
 	for _, p := range []db.MessagePatch{{Role: db.RoleAssistant}, {Role: db.RoleAssistant}, {Role: db.RoleTool, ToolCallID: db.Some(ptr("c"))}, {Role: db.RoleSystem}, user("z")} {
-		if _, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{p}); err != nil {
+		if _, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{p}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	counts, err = store.Messages().CountByThreads(ctx, []string{"t"})
+	counts, err = store.Scope("").Messages().CountByThreads(ctx, []string{"t"})
 	if want := (db.Counts{2, 3, 3, 1}); err != nil || counts["t"] != want {
 		t.Errorf("after appends, the counts are %v, %v; want %v", counts["t"], err, want)
 	}
@@ -238,7 +238,7 @@ func testFind(t *testing.T, driver db.Driver) {
 		}
 	}
 	for search, want := range wanted {
-		got, err := store.Threads().FindByAttributes(ctx, decoded(t, search), 1000, 0)
+		got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 1000, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,14 +248,14 @@ func testFind(t *testing.T, driver db.Driver) {
 		diff(t, fmt.Sprintf("FindByAttributes(%.60s)", search), ids(got), want)
 	}
 	for _, nothing := range []string{`{"k":2}`, `{"k":"1.0"}`, `{"k":1.0000000000000001}`, `{"k":"é́"}`, `{"k":1,"other":1}`, `{"k":{"a":1,"c":null}}`, `{"a":{"b":null}}`, `{"k":[[]]}`} {
-		got, err := store.Threads().FindByAttributes(ctx, decoded(t, nothing), 1000, 0)
+		got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, nothing), 1000, 0)
 		if err != nil || len(got) != 0 {
 			t.Errorf("FindByAttributes(%s) = %v, %v, want nothing", nothing, ids(got), err)
 		}
 	}
 
 	t.Run("null", func(t *testing.T) {
-		got, err := store.Threads().FindByAttributes(ctx, decoded(t, `{"k":null}`), 1000, 0)
+		got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, `{"k":null}`), 1000, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,12 +268,12 @@ func testFind(t *testing.T, driver db.Driver) {
 		diff(t, "FindByAttributes", ids(got), want)
 	})
 	t.Run("limit and offset", func(t *testing.T) {
-		everything, err := store.Threads().FindByAttributes(ctx, decoded(t, `{}`), 1000, 0)
+		everything, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, `{}`), 1000, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, search := range []string{`{}`, `{"other":null}`} {
-			got, err := store.Threads().FindByAttributes(ctx, decoded(t, search), 3, 2)
+			got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 3, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -283,12 +283,12 @@ func testFind(t *testing.T, driver db.Driver) {
 	t.Run("limits", func(t *testing.T) {
 		deep := strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
 		for _, bad := range []string{deep, `{"a":1e131071}`, `{"a":"\u0000"}`, `{"\u0000":1}`, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`} {
-			_, err := store.Threads().FindByAttributes(ctx, decoded(t, bad), 1, 0)
+			_, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, bad), 1, 0)
 			wantCode(t, fmt.Sprintf("FindByAttributes(%.30s)", bad), err, db.Invalid, "attributes")
-			_, err = store.Threads().FindBySource(ctx, "n", decoded(t, bad), 1, 0)
+			_, err = store.Scope("").Threads().FindBySource(ctx, "n", decoded(t, bad), 1, 0)
 			wantCode(t, fmt.Sprintf("FindBySource(%.30s)", bad), err, db.Invalid, "properties")
 		}
-		_, err := store.Threads().FindBySource(ctx, "\x00", nil, 1, 0)
+		_, err := store.Scope("").Threads().FindBySource(ctx, "\x00", nil, 1, 0)
 		wantCode(t, "FindBySource(NUL)", err, db.Invalid, "name")
 	})
 	t.Run("source", func(t *testing.T) {
@@ -310,7 +310,7 @@ func testFind(t *testing.T, driver db.Driver) {
 			{"1", `{}`, []string{}},
 			{"", `{}`, []string{}},
 		} {
-			got, err := store.Threads().FindBySource(ctx, c.name, decoded(t, c.properties), 100, 0)
+			got, err := store.Scope("").Threads().FindBySource(ctx, c.name, decoded(t, c.properties), 100, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -318,7 +318,7 @@ func testFind(t *testing.T, driver db.Driver) {
 			slices.Sort(found)
 			diff(t, fmt.Sprintf("FindBySource(%s, %s)", c.name, c.properties), found, c.want)
 		}
-		if got, err := store.Threads().FindBySource(ctx, "Slack", nil, 100, 0); err != nil || len(got) != 1 {
+		if got, err := store.Scope("").Threads().FindBySource(ctx, "Slack", nil, 100, 0); err != nil || len(got) != 1 {
 			t.Errorf("without properties: %v, %v", ids(got), err)
 		}
 	})
@@ -326,11 +326,11 @@ func testFind(t *testing.T, driver db.Driver) {
 		save(t, store, db.ThreadPatch{ID: ptr("u"), Attributes: givenObject(t, `{"u":"before","stays":1}`), Source: givenObject(t, `{"name":"u"}`)})
 		save(t, store, db.ThreadPatch{ID: ptr("u"), Attributes: givenObject(t, `{"u":"after","stays":1}`)})
 		for search, want := range map[string]int{`{"u":"before"}`: 0, `{"u":"after"}`: 1, `{"stays":1}`: 1} {
-			if got, err := store.Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); err != nil || len(got) != want {
+			if got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); err != nil || len(got) != want {
 				t.Errorf("FindByAttributes(%s) = %v, %v, want %d", search, ids(got), err, want)
 			}
 		}
-		if got, err := store.Threads().FindBySource(ctx, "u", nil, 10, 0); err != nil || len(got) != 1 {
+		if got, err := store.Scope("").Threads().FindBySource(ctx, "u", nil, 10, 0); err != nil || len(got) != 1 {
 			t.Errorf("the source is no longer found: %v, %v", ids(got), err)
 		}
 	})
@@ -353,7 +353,7 @@ func testFind(t *testing.T, driver db.Driver) {
 		} else {
 			many["many 0"] = change
 		}
-		got, err := store.Threads().FindByAttributes(ctx, many, 10, 0)
+		got, err := store.Scope("").Threads().FindByAttributes(ctx, many, 10, 0)
 		if err != nil || len(got) != want {
 			t.Errorf("40 properties, the first %v: %v, %v; want %d threads", many["many 0"], ids(got), err, want)
 		}
@@ -394,7 +394,7 @@ func testFindCommon(t *testing.T, driver db.Driver) {
 		{`{"kind":"all","customer":null}`, func(int) bool { return false }},
 	} {
 		for _, page := range [][2]int{{1, 0}, {100, 0}, {10, 7}, {1000, 4000}, {5, 4998}} {
-			got, err := store.Threads().FindByAttributes(ctx, decoded(t, c.search), page[0], page[1])
+			got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, c.search), page[0], page[1])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -437,7 +437,7 @@ func testFindRandom(t *testing.T, driver db.Driver) {
 				want = append(want, id)
 			}
 		}
-		got, err := store.Threads().FindByAttributes(ctx, decoded(t, text), 1000, 0)
+		got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, text), 1000, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -456,7 +456,7 @@ func testRestore(t *testing.T, driver db.Driver) {
 	patch := db.ThreadPatch{ID: ptr("t"), Attributes: givenObject(t, `{"new":1}`), CreatedAt: &created,
 		Messages: list(withID("full", db.MessagePatch{Role: db.RoleUser, Timestamp: some(created)}), withID("s", db.MessagePatch{Role: db.RoleSystem}))}
 	for range 2 { // the second time changes nothing
-		if _, err := store.Threads().Restore(ctx, patch, updated); err != nil {
+		if _, err := store.Scope("").Threads().Restore(ctx, patch, updated); err != nil {
 			t.Fatal(err)
 		}
 		diff(t, "restored", *load(t, store, "t"), thread{ID: "t", Title: ptr("Untitled Thread"), Attributes: value(t, `{"new":1}`), CreatedAt: created, UpdatedAt: updated,
@@ -466,11 +466,11 @@ func testRestore(t *testing.T, driver db.Driver) {
 			}})
 	}
 	for search, want := range map[string]int{`{"old":1}`: 0, `{"new":1}`: 1} {
-		if got, _ := store.Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); len(got) != want {
+		if got, _ := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); len(got) != want {
 			t.Errorf("FindByAttributes(%s) finds %d, want %d", search, len(got), want)
 		}
 	}
-	_, err := store.Threads().Restore(ctx, patch, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+	_, err := store.Scope("").Threads().Restore(ctx, patch, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 	wantCode(t, "Restore with a time that leaves no room for later changes", err, db.Invalid, "updatedAt")
 	later := save(t, store, db.ThreadPatch{ID: ptr("t")})
 	if later.UpdatedAt != start {
@@ -487,9 +487,9 @@ func testWalk(t *testing.T, driver db.Driver) {
 		want = append(want, id)
 	}
 	var got []string
-	err := store.Threads().Walk(ctx, func(th *db.Thread, messages []*db.Message) error {
+	err := store.Scope("").Threads().Walk(ctx, func(th *db.Thread, messages []*db.Message) error {
 		if len(got) == 0 { // a walk shows one state, whatever is written meanwhile
-			if _, err := store.Threads().Delete(ctx, "t44"); err != nil {
+			if _, err := store.Scope("").Threads().Delete(ctx, "t44"); err != nil {
 				return err
 			}
 			save(t, store, db.ThreadPatch{ID: ptr("t40"), Messages: list()})
@@ -505,7 +505,7 @@ func testWalk(t *testing.T, driver db.Driver) {
 		t.Fatal(err)
 	}
 	diff(t, "walked", got, want)
-	if err := store.Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return errStop }); err != errStop {
+	if err := store.Scope("").Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return errStop }); err != errStop {
 		t.Errorf("the error of fn comes back as %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func testSave(t *testing.T, driver db.Driver) {
 		{"no messages", db.ThreadPatch{Messages: list()}, func(w *thread) { w.Messages = nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := store.Threads().Delete(ctx, "full"); err != nil {
+			if _, err := store.Scope("").Threads().Delete(ctx, "full"); err != nil {
 				t.Fatal(err)
 			}
 			save(t, store, full)
@@ -67,7 +67,7 @@ func testSave(t *testing.T, driver db.Driver) {
 	t.Run("the answer is what is stored, also for an equal number", func(t *testing.T) {
 		for _, text := range []string{`{"n":1}`, `{"n":1.0}`, `{"n":1.00}`} {
 			got := save(t, store, db.ThreadPatch{ID: ptr("spelled"), Attributes: givenObject(t, text), Source: givenObject(t, text)})
-			stored, err := store.Threads().ByIDs(ctx, []string{"spelled"})
+			stored, err := store.Scope("").Threads().ByIDs(ctx, []string{"spelled"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,9 +238,9 @@ func testSaveMessages(t *testing.T, driver db.Driver) {
 	t.Run("a message of another thread", func(t *testing.T) {
 		save(t, store, db.ThreadPatch{ID: ptr("owner"), Messages: list(withID("owned", user("mine")))})
 		before := save(t, store, db.ThreadPatch{ID: ptr("thief"), Messages: list(withID("own", user("x")))})
-		_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: ptr("thief"), Title: some("changed"), Messages: list(withID("new", user("y")), withID("owned", user("z")))})
+		_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("thief"), Title: some("changed"), Messages: list(withID("new", user("y")), withID("owned", user("z")))})
 		wantCode(t, "Save", err, db.Conflict)
-		_, err = store.Threads().Save(ctx, db.ThreadPatch{ID: ptr("new thief"), Messages: list(withID("owned", user("z")))})
+		_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("new thief"), Messages: list(withID("owned", user("z")))})
 		wantCode(t, "Save of a new thread", err, db.Conflict)
 		if load(t, store, "new thief") != nil {
 			t.Error("the new thread was made")
@@ -255,7 +255,7 @@ func testSaveMessages(t *testing.T, driver db.Driver) {
 	})
 
 	t.Run("the same id twice", func(t *testing.T) {
-		_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: ptr("twice"), Messages: list(withID("t", user("x")), user("y"), withID("t", user("x")))})
+		_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("twice"), Messages: list(withID("t", user("x")), user("y"), withID("t", user("x")))})
 		wantCode(t, "Save", err, db.Invalid, "messages", 2, "id")
 		if load(t, store, "twice") != nil {
 			t.Error("the thread was made")
@@ -264,7 +264,7 @@ func testSaveMessages(t *testing.T, driver db.Driver) {
 
 	t.Run("a stored message that would break a rule", func(t *testing.T) {
 		save(t, store, db.ThreadPatch{ID: ptr("rule"), Messages: list(withID("rule", user("x")))})
-		_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: ptr("rule"), Title: some("changed"), Messages: list(withID("rule", db.MessagePatch{Role: db.RoleTool}))})
+		_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("rule"), Title: some("changed"), Messages: list(withID("rule", db.MessagePatch{Role: db.RoleTool}))})
 		wantCode(t, "Save", err, db.Invalid, "messages", 0, "toolCallId")
 		if got := load(t, store, "rule"); *got.Title != "Untitled Thread" || got.Messages[0].Role != db.RoleUser {
 			t.Errorf("the thread changed: %+v", got)
@@ -276,7 +276,7 @@ func testSaveGuard(t *testing.T, driver db.Driver) {
 	store := Open(t, driver, db.Hooks{Now: NewClock(start).Now})
 	first := save(t, store, db.ThreadPatch{ID: ptr("t"), Title: some("first")})
 	guarded := func(id *string, since time.Time) error {
-		_, err := store.Threads().Save(ctx, db.ThreadPatch{ID: id, Title: some("saved"), IfUnmodifiedSince: &since})
+		_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: id, Title: some("saved"), IfUnmodifiedSince: &since})
 		return err
 	}
 	if err := guarded(ptr("t"), first.UpdatedAt); err != nil {
@@ -294,7 +294,7 @@ func testSaveGuard(t *testing.T, driver db.Driver) {
 	if err := guarded(ptr("t"), before.UpdatedAt.Add(999*time.Nanosecond)); err != nil {
 		t.Errorf("with digits beyond the microsecond: %v", err)
 	}
-	if _, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")}); err != nil {
+	if _, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("x")}); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, "after an append", guarded(ptr("t"), before.UpdatedAt.Add(time.Microsecond)), db.Conflict)
@@ -352,7 +352,7 @@ func testUpdatedAt(t *testing.T, driver db.Driver) {
 			if write == "Save" {
 				got = save(t, store, db.ThreadPatch{ID: ptr("t")}).UpdatedAt
 			} else {
-				_, th, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
+				_, th, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -391,7 +391,7 @@ func testRandom(t *testing.T, driver db.Driver) {
 		current, exists := model[id]
 		switch rng.IntN(6) {
 		case 0:
-			deleted, err := store.Threads().Delete(ctx, id)
+			deleted, err := store.Scope("").Threads().Delete(ctx, id)
 			if err != nil || deleted != exists {
 				t.Fatalf("step %d: Delete(%s) = %v, %v, want %v", step, id, deleted, err, exists)
 			}
@@ -408,7 +408,7 @@ func testRandom(t *testing.T, driver db.Driver) {
 			if len(current) > 0 && rng.IntN(2) == 0 { // and a retry among them
 				sent = slices.Insert(sent, rng.IntN(len(sent)+1), current[rng.IntN(len(current))])
 			}
-			if _, _, err := store.Messages().Add(ctx, id, sent); err != nil {
+			if _, _, err := store.Scope("").Messages().Add(ctx, id, sent); err != nil {
 				t.Fatalf("step %d: %v", step, err)
 			}
 			model[id] = append(slices.Clone(current), added...)

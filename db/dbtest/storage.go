@@ -6,6 +6,9 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,10 +24,10 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 	raw := Raw(t, o)
 	save(t, store, db.ThreadPatch{ID: ptr("fine"), Messages: list(withID("fine", user("x")))})
 	read := map[string]func(id string) error{
-		"thread": func(id string) error { _, err := store.Threads().ByIDs(ctx, []string{id}); return err },
-		"list":   func(string) error { _, err := store.Threads().List(ctx, 10, 0); return err },
+		"thread": func(id string) error { _, err := store.Scope("").Threads().ByIDs(ctx, []string{id}); return err },
+		"list":   func(string) error { _, err := store.Scope("").Threads().List(ctx, 10, 0); return err },
 		"message": func(id string) error {
-			m, err := store.Messages().Get(ctx, id)
+			m, err := store.Scope("").Messages().Get(ctx, id)
 			if err != nil {
 				return err
 			}
@@ -41,12 +44,15 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			return nil
 		},
 		"append": func(id string) error {
-			_, _, err := store.Messages().Add(ctx, id, []db.MessagePatch{user("x")})
+			_, _, err := store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{user("x")})
 			return err
 		},
-		"count": func(id string) error { _, err := store.Messages().CountByThreads(ctx, []string{id}); return err },
+		"count": func(id string) error {
+			_, err := store.Scope("").Messages().CountByThreads(ctx, []string{id})
+			return err
+		},
 		"messages": func(id string) error {
-			_, err := store.Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
+			_, err := store.Scope("").Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
 			return err
 		},
 	}
@@ -133,7 +139,7 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			`INSERT INTO messages (id, thread_id, sequence, role, content, tool_calls, attributes, "timestamp", source, attachments, metrics)
 				VALUES ('tyler', 'tyler', 0, 'system', 'x', 'null', '{}', `+now+`, 'null', 'null', '{}'), ('tyler 2', 'tyler', 1, 'user', 'y', NULL, '{}', `+now+`, NULL, '[]', '{}')`)
 		at := time.Date(2024, 5, 15, 15, 0, 0, 123456000, time.UTC)
-		threads, err := store.Threads().ByIDs(ctx, []string{"tyler"})
+		threads, err := store.Scope("").Threads().ByIDs(ctx, []string{"tyler"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,9 +169,9 @@ func testDurability(t *testing.T, kind db.Driver) {
 	store := OpenOptions(t, o, db.Hooks{Connector: opened.connector})
 	save(t, store, db.ThreadPatch{ID: ptr("t")})
 	for _, err := range together(20, func(int) error {
-		_, _, err := store.Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
+		_, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("x")})
 		if err == nil {
-			_, err = store.Threads().List(ctx, 1, 0)
+			_, err = store.Scope("").Threads().List(ctx, 1, 0)
 		}
 		return err
 	}) {
@@ -186,7 +192,7 @@ func testFlushed(t *testing.T, store *db.DB, raw *sql.DB) {
 		return db.ThreadPatch{ID: ptr("flushed"), Title: some("x"), Messages: list(user("x"), user("y"))}
 	}
 	add := func(patches ...db.MessagePatch) error {
-		_, _, err := store.Messages().Add(ctx, "flushed", patches)
+		_, _, err := store.Scope("").Messages().Add(ctx, "flushed", patches)
 		return err
 	}
 	for range 20 {
@@ -194,13 +200,13 @@ func testFlushed(t *testing.T, store *db.DB, raw *sql.DB) {
 			name  string
 			write func() error
 		}{
-			{"Save, new", func() error { _, err := store.Threads().Save(ctx, patch()); return err }},
-			{"Save", func() error { _, err := store.Threads().Save(ctx, patch()); return err }},
-			{"Restore", func() error { _, err := store.Threads().Restore(ctx, patch(), start); return err }},
+			{"Save, new", func() error { _, err := store.Scope("").Threads().Save(ctx, patch()); return err }},
+			{"Save", func() error { _, err := store.Scope("").Threads().Save(ctx, patch()); return err }},
+			{"Restore", func() error { _, err := store.Scope("").Threads().Restore(ctx, patch(), start); return err }},
 			{"Add one", func() error { return add(user("x")) }},
 			{"Add a system message", func() error { return add(db.MessagePatch{Role: db.RoleSystem}) }},
 			{"Add several", func() error { return add(user("x"), user("y")) }},
-			{"Delete", func() error { _, err := store.Threads().Delete(ctx, "flushed"); return err }},
+			{"Delete", func() error { _, err := store.Scope("").Threads().Delete(ctx, "flushed"); return err }},
 		} {
 			var before string
 			if err := raw.QueryRow(`SELECT pg_current_wal_insert_lsn()`).Scan(&before); err != nil {
@@ -318,12 +324,12 @@ func migrateTogether(t *testing.T, o db.Options, servers int) int {
 		if err := store.Migrate(ctx); err != nil {
 			return err
 		}
-		_, err = store.Threads().Save(ctx, db.ThreadPatch{})
+		_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{})
 		return err
 	}) {
 		t.Error(err)
 	}
-	if got, err := OpenOptions(t, o, db.Hooks{}).Threads().List(ctx, 100, 0); err != nil || len(got) != servers {
+	if got, err := OpenOptions(t, o, db.Hooks{}).Scope("").Threads().List(ctx, 100, 0); err != nil || len(got) != servers {
 		t.Errorf("%d threads, %v, want %d", len(got), err, servers)
 	}
 	return strings.Count(log.String(), "adopted the tables")
@@ -363,32 +369,46 @@ func tylerTables(kind db.Driver) []string {
 	}
 }
 
-// testMigrateSources takes the properties of sources back to version 1 and migrates again.
+// testMigrateSources migrates the properties of sources, as version 1 had them.
 func testMigrateSources(t *testing.T, driver db.Driver) {
-	o := Options(t, driver)
-	store := OpenOptions(t, o, db.Hooks{})
+	current := Options(t, driver)
+	store := OpenOptions(t, current, db.Hooks{})
+	o, raw := oldDatabase(t, driver, 1)
 	long := strings.Repeat("long", 100)
+	var want []string
 	for id, source := range map[string]string{
 		"both": `{"name": "slack", "channel": "C1", "after": 1, "zebra": [true]}`, "long": `{"name": "` + long + `", "` + long + `": "` + long + `"}`,
 		"only": `{"name": "slack"}`, "none": `{"channel": "C1"}`, "number": `{"name": 5, "channel": "C1"}`, "null": `{"name": null, "channel": "C1"}`,
 	} {
-		save(t, store, db.ThreadPatch{ID: ptr(id), Attributes: givenObject(t, `{"s": "n", "name": "slack"}`), Source: givenObject(t, source)})
+		p := db.ThreadPatch{ID: ptr(id), Attributes: givenObject(t, `{"s": "n", "name": "slack"}`), Source: givenObject(t, source)}
+		save(t, store, p)
+		Exec(t, raw, fmt.Sprintf(`INSERT INTO threads (id, source) VALUES ('%s', '%s')`, id, source))
+		properties := map[string]string{}
+		for _, row := range column(t, Raw(t, current), `SELECT key || ' ' || value FROM thread_properties WHERE thread_id = '`+id+`'`) {
+			key, value, _ := strings.Cut(row, " ")
+			properties[key] = value
+		}
+		name := properties["n:name"]
+		for key, value := range properties {
+			want = append(want, id+" "+key+" "+value)
+			if strings.HasPrefix(key, "n") {
+				value = strings.TrimPrefix(value, name)
+				if key == "n:name" {
+					value = name
+				}
+				key = "s" + key[1:]
+			}
+			Exec(t, raw, fmt.Sprintf(`INSERT INTO thread_properties (thread_id, key, value) VALUES ('%s', '%s', '%s')`, id, key, value))
+		}
 	}
-	raw := Raw(t, o)
-	rows := func() []string {
-		return column(t, raw, `SELECT thread_id || ' ' || key || ' ' || value FROM thread_properties ORDER BY 1`)
-	}
-	want := rows()
-	name := `(SELECT n.value FROM thread_properties n WHERE n.thread_id = thread_properties.thread_id AND n.key = 'n:name')`
-	Exec(t, raw,
-		`UPDATE thread_properties SET value = substr(value, length(`+name+`) + 1) WHERE key LIKE 'n%' AND key <> 'n:name'`,
-		`UPDATE thread_properties SET key = 's' || substr(key, 2) WHERE key LIKE 'n%'`,
-		`INSERT INTO thread_properties (thread_id, key, value) VALUES ('none', 's:channel', ':"C1"'), ('number', 's:name', ':5e1'), ('number', 's:channel', ':"C1"'), ('null', 's:channel', ':"C1"')`,
-		`DELETE FROM goose_db_version WHERE version_id >= 2`)
-	if err := OpenOptions(t, o, db.Hooks{}).Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	diff(t, "thread_properties", rows(), want)
+	// What version 1 kept of sources that nobody can search for.
+	Exec(t, raw, `INSERT INTO thread_properties (thread_id, key, value) VALUES
+		('none', 's:channel', ':"C1"'), ('number', 's:name', ':5e1'), ('number', 's:channel', ':"C1"'), ('null', 's:channel', ':"C1"')`)
+	OpenOptions(t, o, db.Hooks{})
+	got := column(t, raw, `SELECT thread_id || ' ' || key || ' ' || value FROM thread_properties`)
+	slices.Sort(got)
+	slices.Sort(want)
+	diff(t, "thread_properties", got, want)
 }
 
 // testAdopt migrates a database that Tyler has written.
@@ -438,10 +458,10 @@ func testAdopt(t *testing.T, driver db.Driver) {
 	}
 	diff(t, "t3, numbered anew", order, []string{"d11", "d22"})
 
-	if got, err := store.Threads().FindByAttributes(ctx, decoded(t, `{"customer_id":"42","n":1}`), 10, 0); err != nil || len(got) != 1 {
+	if got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, `{"customer_id":"42","n":1}`), 10, 0); err != nil || len(got) != 1 {
 		t.Errorf("FindByAttributes = %v, %v", ids(got), err)
 	}
-	if got, err := store.Threads().FindBySource(ctx, "slack", decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
+	if got, err := store.Scope("").Threads().FindBySource(ctx, "slack", decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
 		t.Errorf("FindBySource = %v, %v", ids(got), err)
 	}
 	if got := load(t, store, "t4"); got == nil {
@@ -449,12 +469,12 @@ func testAdopt(t *testing.T, driver db.Driver) {
 	} else {
 		diff(t, "t4, with what no answer can hold replaced", got.Attributes, any(map[string]any{"nul": "a\uFFFDb", "half": "\uFFFD", "pair": "😀", "none": `\u0000`}))
 	}
-	list, err := store.Threads().List(ctx, 10, 0)
+	list, err := store.Scope("").Threads().List(ctx, 10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	diff(t, "List", ids(list), []string{"t1", "t2", "t3", "t4"})
-	added, _, err := store.Messages().Add(ctx, "t1", []db.MessagePatch{user("x"), {Role: db.RoleSystem}})
+	added, _, err := store.Scope("").Messages().Add(ctx, "t1", []db.MessagePatch{user("x"), {Role: db.RoleSystem}})
 	if err != nil || added[0].Sequence != 6 || added[1].Sequence != 0 {
 		t.Errorf("Add = %+v, %v, want sequence 6", added, err)
 	}
@@ -546,4 +566,88 @@ func testAdoptFailure(t *testing.T, driver db.Driver) {
 			t.Errorf("the message without a thread: %q, %v", id, err)
 		}
 	})
+}
+
+// oldDatabase makes a database as the program left it at an earlier version of the schema.
+func oldDatabase(t *testing.T, driver db.Driver, version int) (db.Options, *sql.DB) {
+	t.Helper()
+	o := parse(t, URL(t, driver))
+	raw := Raw(t, o)
+	kind := "sqlite"
+	versions := `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL,
+		tstamp TIMESTAMP DEFAULT (datetime('now')))`
+	if driver != db.SQLite {
+		kind = "postgres"
+		versions = `CREATE TABLE goose_db_version (id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY, version_id bigint NOT NULL,
+			is_applied boolean NOT NULL, tstamp timestamp NOT NULL DEFAULT now())`
+	}
+	Exec(t, raw, versions, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true)`)
+	files, err := filepath.Glob(filepath.Join("migrations", kind, "*.sql"))
+	if err != nil || len(files) < version {
+		t.Fatalf("migrations %v, %v", files, err)
+	}
+	slices.Sort(files)
+	for i, file := range files[:version] {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Exec(t, raw, string(text), fmt.Sprintf(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, true)`, i+1))
+	}
+	return o, raw
+}
+
+// testMigrateTenants takes a database from before there were tenants: what was there belongs to the tenant "", and the
+// tables are those of a new database.
+func testMigrateTenants(t *testing.T, driver db.Driver) {
+	o, raw := oldDatabase(t, driver, 3)
+	at := "'2026-01-02 03:04:05.678901'"
+	if driver != db.SQLite {
+		at = "timestamptz '2026-01-02 03:04:05.678901+00'"
+	}
+	Exec(t, raw,
+		`INSERT INTO threads (id, title, attributes, created_at, updated_at, last_sequence, system_count, user_count) VALUES
+			('t', 'Old', '{"a":1}', `+at+`, `+at+`, 1, 1, 1), ('empty', NULL, '{}', `+at+`, `+at+`, 0, 0, 0)`,
+		`INSERT INTO messages (id, thread_id, sequence, position, role, content, "timestamp") VALUES
+			('s', 't', 0, 1, 'system', 'Be kind.', `+at+`), ('u', 't', 1, 0, 'user', 'Hi!', `+at+`)`,
+		`INSERT INTO thread_properties (thread_id, key, value) VALUES ('t', 'a:a', ':1e1')`)
+	stores := make([]*db.DB, 3)
+	for _, err := range together(len(stores), func(i int) error { // servers that start at once
+		var err error
+		if stores[i], err = db.Open(o, db.Hooks{}); err == nil {
+			err = stores[i].Migrate(ctx)
+		}
+		return err
+	}) {
+		t.Fatal(err)
+	}
+	for _, s := range stores {
+		defer s.Close()
+	}
+	th := load(t, stores[0], "t")
+	if th == nil || *th.Title != "Old" || len(th.Messages) != 2 || *th.Messages[0].Content != "Be kind." || *th.Messages[1].Content != "Hi!" {
+		t.Fatalf("the old thread is %+v", th)
+	}
+	found, err := stores[0].Scope("").Threads().FindByAttributes(ctx, map[string]any{"a": 1}, 10, 0)
+	if err != nil || len(found) != 1 {
+		t.Errorf("found %v, %v, want the old thread", found, err)
+	}
+	if _, _, err := stores[1].Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("x")}); err != nil {
+		t.Error(err)
+	}
+	if n := len(load(t, stores[2], "t").Messages); n != 3 {
+		t.Errorf("%d messages after an append, want 3", n)
+	}
+	if deleted, err := stores[0].Scope("").Threads().Delete(ctx, "t"); err != nil || !deleted {
+		t.Errorf("deleted %v, %v", deleted, err)
+	}
+	if n := len(column(t, raw, `SELECT id FROM messages`)); n != 0 {
+		t.Errorf("%d messages of a deleted thread", n)
+	}
+	fresh := Options(t, driver)
+	OpenOptions(t, fresh, db.Hooks{})
+	ours := func(o db.Options) []string { // goose's own table aside
+		return slices.DeleteFunc(columns(t, Raw(t, o), driver), func(c string) bool { return strings.HasPrefix(c, "goose_db_version") })
+	}
+	diff(t, "tables", ours(o), ours(fresh))
 }

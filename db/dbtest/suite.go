@@ -57,6 +57,8 @@ func Run(t *testing.T, driver db.Driver) {
 		{"Migrate", testMigrate},
 		{"MigrateTogether", testMigrateTogether},
 		{"MigrateSources", testMigrateSources},
+		{"MigrateTenants", testMigrateTenants},
+		{"Scopes", testScopes},
 		{"FutureSchema", testFutureSchema},
 		{"Adopt", testAdopt},
 		{"AdoptFailure", testAdoptFailure},
@@ -207,7 +209,7 @@ func shownThread(t testing.TB, th *db.Thread, messages []*db.Message) thread {
 // checks that the counters are those of the messages.
 func load(t testing.TB, store *db.DB, id string) *thread {
 	t.Helper()
-	threads, err := store.Threads().ByIDs(ctx, []string{id})
+	threads, err := store.Scope("").Threads().ByIDs(ctx, []string{id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +221,7 @@ func load(t testing.TB, store *db.DB, id string) *thread {
 		}
 		return nil
 	}
-	counts, err := store.Messages().CountByThreads(ctx, []string{id})
+	counts, err := store.Scope("").Messages().CountByThreads(ctx, []string{id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +247,7 @@ func all(t testing.TB, store *db.DB, id string) []*db.Message {
 
 func window(t testing.TB, store *db.DB, id string, w db.Window) []*db.Message {
 	t.Helper()
-	found, err := store.Messages().ListByThreads(ctx, []string{id}, w)
+	found, err := store.Scope("").Messages().ListByThreads(ctx, []string{id}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +256,7 @@ func window(t testing.TB, store *db.DB, id string, w db.Window) []*db.Message {
 
 func save(t testing.TB, store *db.DB, p db.ThreadPatch) *db.Thread {
 	t.Helper()
-	th, err := store.Threads().Save(ctx, p)
+	th, err := store.Scope("").Threads().Save(ctx, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func BenchmarkImport(b *testing.B) {
 				o := dbtest.Options(b, driver)
 				store := dbtest.OpenOptions(b, o, db.Hooks{})
 				start := time.Now()
-				if err := interchange.Import(context.Background(), store.Threads(), "lines", bytes.NewReader(lines), func(int, int) {}); err != nil {
+				if err := interchange.Import(context.Background(), store.Scope("").Threads(), "lines", bytes.NewReader(lines), func(int, int) {}); err != nil {
 					b.Fatal(err)
 				}
 				imported += time.Since(start)

@@ -572,7 +572,7 @@ func open(t testing.TB, path string) *db.Threads {
 	if err := database.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return database.Threads()
+	return database.Scope("").Threads()
 }
 
 func exported(t testing.TB, from Walker) string {

@@ -1,4 +1,4 @@
--- Version 1 of the schema. It is run by adopt.go, in one transaction with the adoption of Tyler's tables.
+-- Version 1 of the schema. It is run by migrate_tyler.go, in one transaction with the adoption of Tyler's tables.
 
 -- Ids are compared as bytes, so that ties of updated_at come in the same order on both databases.
 CREATE TABLE threads (
@@ -47,7 +47,7 @@ CREATE UNIQUE INDEX messages_thread_ordinal ON messages (thread_id, ordinal);
 -- Windows of some roles.
 CREATE INDEX messages_thread_role_ordinal ON messages (thread_id, role, ordinal);
 
--- One row for each top-level key of attributes and source whose value is not null; see property in find.go.
+-- One row for each top-level key of attributes and source whose value is not null; see property in thread_properties.go.
 CREATE TABLE thread_properties (
   thread_id text COLLATE "C" NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
   key text COLLATE "C" NOT NULL,
