@@ -9,32 +9,21 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/graph/codes"
+	"github.com/threadstore/threadstore/graph/httpmw"
+	"github.com/threadstore/threadstore/graph/validate"
 )
 
-// The values of extensions.code. They are API; messages are not.
-const (
-	BadUserInput        = "BAD_USER_INPUT"
-	NotFound            = "NOT_FOUND"
-	Conflict            = "CONFLICT"
-	TooComplex          = "TOO_COMPLEX"
-	ServiceUnavailable  = "SERVICE_UNAVAILABLE"
-	Timeout             = "TIMEOUT"
-	InternalServerError = "INTERNAL_SERVER_ERROR"
-	ParseFailed         = errcode.ParseFailed
-	ValidationFailed    = errcode.ValidationFailed
-)
-
-// codes is the one mapping from the domain's errors to the API's.
-var codes = map[db.Code]string{
-	db.Invalid:     BadUserInput,
-	db.NotFound:    NotFound,
-	db.Conflict:    Conflict,
-	db.Unavailable: ServiceUnavailable,
-	db.Timeout:     Timeout,
+// codeOf is the one mapping from the domain's errors to the API's.
+var codeOf = map[db.Code]string{
+	db.Invalid:     codes.BadUserInput,
+	db.NotFound:    codes.NotFound,
+	db.Conflict:    codes.Conflict,
+	db.Unavailable: codes.ServiceUnavailable,
+	db.Timeout:     codes.Timeout,
 }
 
 // present turns any error into what a client may see. What is not a domain error
@@ -50,27 +39,27 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 	switch domain, ok := errors.AsType[*db.Error](err); {
 	case ok:
 		shown.Message = domain.Reason
-		shown.Extensions["code"] = codes[domain.Code]
+		shown.Extensions["code"] = codeOf[domain.Code]
 		if len(domain.Path) > 0 {
 			shown.Extensions["argumentPath"] = domain.Path
 			shown.Message = domain.Field() + " " + domain.Reason
 		}
 		if domain.Err != nil {
-			h.log.LogAttrs(ctx, slog.LevelWarn, "database", requestAttr(ctx), slog.String("error", err.Error()))
+			h.log.LogAttrs(ctx, slog.LevelWarn, "database", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
 		}
 	case framework != nil && framework.Err == nil:
 		shown.Message, shown.Rule = framework.Message, framework.Rule
 		if ofVariable(framework) { // "must be defined"
-			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(variable)+".") + ": " + shown.Message
+			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(validate.Variable)+".") + ": " + shown.Message
 		}
 		shown.Message = short(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
-		h.log.LogAttrs(ctx, slog.LevelError, "internal error", requestAttr(ctx), slog.String("error", err.Error()))
+		h.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
 		shown.Message = "internal server error"
-		shown.Extensions["code"] = InternalServerError
+		shown.Extensions["code"] = codes.InternalServerError
 	}
-	if id := requestID(ctx); id != "" {
+	if id := httpmw.RequestID(ctx); id != "" {
 		shown.Extensions["requestId"] = id
 	}
 	return shown
@@ -87,18 +76,20 @@ func short(message string) string {
 }
 
 // ofVariable reports whether err is about the value of a variable.
-func ofVariable(err *gqlerror.Error) bool { return len(err.Path) > 0 && err.Path[0] == variable }
+func ofVariable(err *gqlerror.Error) bool {
+	return len(err.Path) > 0 && err.Path[0] == validate.Variable
+}
 
 // frameworkCode translates the codes of gqlgen and gqlparser, who reject requests before a resolver runs.
 func frameworkCode(err *gqlerror.Error) string {
 	code, _ := err.Extensions["code"].(string)
 	switch {
-	case code == ValidationFailed && ofVariable(err):
-		return BadUserInput // a variable's value is not the document's fault
+	case code == codes.ValidationFailed && ofVariable(err):
+		return codes.BadUserInput // a variable's value is not the document's fault
 	case code != "":
 		return code
 	}
-	return InternalServerError
+	return codes.InternalServerError
 }
 
 // errPanic is what a panic becomes; its text and stack are for the log.

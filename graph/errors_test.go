@@ -13,6 +13,7 @@ import (
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/graph/codes"
 )
 
 const (
@@ -56,18 +57,18 @@ func TestRules(t *testing.T) {
 			"over 1 MiB with its numbers": `{"a":[` + strings.Repeat("1e308,", 4000) + `1]}`,
 		}
 		for name, object := range objects {
-			a.wantError(saveThread, `{"v":{"id":"t","attributes":`+object+`}}`, graph.BadUserInput, `["thread","attributes"]`)
+			a.wantError(saveThread, `{"v":{"id":"t","attributes":`+object+`}}`, codes.BadUserInput, `["thread","attributes"]`)
 			if name == "over 1 MiB" || name == "65 levels" {
 				continue // the places are alike; two of the objects need not travel to each
 			}
 			message := func(field, object string) string { return `{"role":"USER","` + field + `":` + object + `}` }
-			a.wantError(saveThread, `{"v":{"id":"t","source":`+object+`}}`, graph.BadUserInput, `["thread","source"]`)
-			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},`+message("attributes", object)+`]}}`, graph.BadUserInput, `["thread","messages",1,"attributes"]`)
-			a.wantError(addMessage, `{"v":`+message("source", object)+`}`, graph.BadUserInput, `["message","source"]`)
-			a.wantError(addMessages, `{"v":[`+message("attributes", object)+`]}`, graph.BadUserInput, `["messages",0,"attributes"]`)
-			a.wantError(addMessage, `{"v":{"role":"USER","attachments":[{"filename":"a"},{"filename":"b","attributes":`+object+`}]}}`, graph.BadUserInput, `["message","attachments",1,"attributes"]`)
-			a.wantError(findThreads, `{"v":`+object+`}`, graph.BadUserInput, `["attributes"]`)
-			a.wantError(findSource, `{"v":`+object+`}`, graph.BadUserInput, `["properties"]`)
+			a.wantError(saveThread, `{"v":{"id":"t","source":`+object+`}}`, codes.BadUserInput, `["thread","source"]`)
+			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},`+message("attributes", object)+`]}}`, codes.BadUserInput, `["thread","messages",1,"attributes"]`)
+			a.wantError(addMessage, `{"v":`+message("source", object)+`}`, codes.BadUserInput, `["message","source"]`)
+			a.wantError(addMessages, `{"v":[`+message("attributes", object)+`]}`, codes.BadUserInput, `["messages",0,"attributes"]`)
+			a.wantError(addMessage, `{"v":{"role":"USER","attachments":[{"filename":"a"},{"filename":"b","attributes":`+object+`}]}}`, codes.BadUserInput, `["message","attachments",1,"attributes"]`)
+			a.wantError(findThreads, `{"v":`+object+`}`, codes.BadUserInput, `["attributes"]`)
+			a.wantError(findSource, `{"v":`+object+`}`, codes.BadUserInput, `["properties"]`)
 		}
 
 		long := strings.Repeat("é", 256)
@@ -84,28 +85,28 @@ func TestRules(t *testing.T) {
 			{`"metrics":{"model":"\u0000"}`, `"metrics","model"`}, {`"metrics":{"weaveCall":{"callId":"c","uiUrl":"\u0000"}}`, `"metrics","weaveCall","uiUrl"`},
 		} {
 			m := `{"role":"USER",` + c.field + `}`
-			a.wantError(addMessage, `{"v":`+m+`}`, graph.BadUserInput, `["message",`+c.path+`]`)
-			a.wantError(addMessages, `{"v":[{"role":"USER"},`+m+`]}`, graph.BadUserInput, `["messages",1,`+c.path+`]`)
-			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},{"role":"USER"},`+m+`]}}`, graph.BadUserInput, `["thread","messages",2,`+c.path+`]`)
+			a.wantError(addMessage, `{"v":`+m+`}`, codes.BadUserInput, `["message",`+c.path+`]`)
+			a.wantError(addMessages, `{"v":[{"role":"USER"},`+m+`]}`, codes.BadUserInput, `["messages",1,`+c.path+`]`)
+			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},{"role":"USER"},`+m+`]}}`, codes.BadUserInput, `["thread","messages",2,`+c.path+`]`)
 		}
 		for _, tool := range []string{`{"role":"TOOL"}`, `{"role":"TOOL","toolCallId":null}`, `{"role":"TOOL","toolCallId":""}`} {
-			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},{"role":"USER"},{"role":"USER"},`+tool+`]}}`, graph.BadUserInput, `["thread","messages",3,"toolCallId"]`)
+			a.wantError(saveThread, `{"v":{"id":"t","messages":[{"role":"USER"},{"role":"USER"},{"role":"USER"},`+tool+`]}}`, codes.BadUserInput, `["thread","messages",3,"toolCallId"]`)
 		}
 		for _, c := range []struct{ field, path string }{{`"id":""`, "id"}, {`"id":` + quoted(long), "id"}, {`"title":"\u0000"`, "title"}} {
-			a.wantError(saveThread, `{"v":{`+c.field+`}}`, graph.BadUserInput, `["thread","`+c.path+`"]`)
+			a.wantError(saveThread, `{"v":{`+c.field+`}}`, codes.BadUserInput, `["thread","`+c.path+`"]`)
 		}
-		a.wantError(saveThread, `{"v":{"id":"t","messages":[{"id":"a","role":"USER"},{"id":"a","role":"USER"}]}}`, graph.BadUserInput, `["thread","messages",1,"id"]`)
+		a.wantError(saveThread, `{"v":{"id":"t","messages":[{"id":"a","role":"USER"},{"id":"a","role":"USER"}]}}`, codes.BadUserInput, `["thread","messages",1,"id"]`)
 
 		for _, list := range []string{"threads", `findThreadsByAttributes(attributes: {}, `, `findThreadsBySource(name: "x", `} {
 			if !strings.Contains(list, "(") {
 				list += "("
 			}
 			for _, bad := range []string{"-1", "1001", "2147483647"} {
-				a.wantError(`{ `+list+`limit: `+bad+`) { id messages { id thread { messages { id } } } } }`, nil, graph.BadUserInput, `["limit"]`)
+				a.wantError(`{ `+list+`limit: `+bad+`) { id messages { id thread { messages { id } } } } }`, nil, codes.BadUserInput, `["limit"]`)
 			}
-			a.wantError(`{ `+list+`offset: -1) { id } }`, nil, graph.BadUserInput, `["offset"]`)
-			a.wantError(`query($v: Int) { `+list+`limit: $v) { id } }`, `{"v":null}`, graph.BadUserInput, "")
-			a.wantError(`query($v: Int) { `+list+`offset: $v) { id } }`, `{"v":null}`, graph.BadUserInput, "")
+			a.wantError(`{ `+list+`offset: -1) { id } }`, nil, codes.BadUserInput, `["offset"]`)
+			a.wantError(`query($v: Int) { `+list+`limit: $v) { id } }`, `{"v":null}`, codes.BadUserInput, "")
+			a.wantError(`query($v: Int) { `+list+`offset: $v) { id } }`, `{"v":null}`, codes.BadUserInput, "")
 			a.must(`query($v: Int = 5) { `+list+`limit: $v) { id } }`, nil)
 			a.must(`{ `+list+`limit: 1000, offset: 2147483647) { id } }`, nil)
 		}
@@ -114,19 +115,19 @@ func TestRules(t *testing.T) {
 			{`after: ""`, "after"}, {`before: ""`, "before"}, {`first: 1, after: "x"`, "after"}, {`last: 1, before: "t"`, "before"}, {`after: "MTowOgA"`, "after"}, // of the id U+0000
 			{`last: 1, after: "MTowOv8"`, "after"}, {`before: "MTotNjIxMzU1OTY4MDAwMDAwMDE6dA"`, "before"}, // of an id that is not UTF-8, of the year 0
 		} {
-			a.wantError(`{ threadConnection(`+c.args+`) { edges { node { messages { thread { messages { id } } } } } } }`, nil, graph.BadUserInput, `["`+c.path+`"]`)
+			a.wantError(`{ threadConnection(`+c.args+`) { edges { node { messages { thread { messages { id } } } } } } }`, nil, codes.BadUserInput, `["`+c.path+`"]`)
 		}
 		a.must(`query($n: Int, $c: String) { threadConnection(first: $n, last: $n, after: $c, before: $c) { totalCount } none: threadConnection(first: null, last: 1, after: null, before: null) { totalCount } }`, `{"n":null,"c":null}`)
 		a.must(`{ threadConnection(first: 1000) { totalCount } none: threadConnection(last: 0, after: "MTowOnQ", before: "MTowOnQ") { totalCount } }`, nil)
-		a.wantError(`{ recentThreads(limit: 1001) { id } }`, nil, graph.BadUserInput, `["limit"]`)
-		a.wantError(`{ recentThreads(limit: -1) { id } }`, nil, graph.BadUserInput, `["limit"]`)
+		a.wantError(`{ recentThreads(limit: 1001) { id } }`, nil, codes.BadUserInput, `["limit"]`)
+		a.wantError(`{ recentThreads(limit: -1) { id } }`, nil, codes.BadUserInput, `["limit"]`)
 		a.must(`query($v: Int) { recentThreads(limit: $v) { id } none: recentThreads(limit: null) { id } }`, `{"v":null}`)
 		for _, c := range []struct{ args, path string }{{"first: 1, last: 1", "last"}, {"first: -1", "first"}, {"last: -1", "last"}} {
-			a.wantError(`{ messages(threadId: "t", `+c.args+`) { id } }`, nil, graph.BadUserInput, `["`+c.path+`"]`)
-			a.wantError(`{ thread(id: "t") { messages(`+c.args+`) { id } } }`, nil, graph.BadUserInput, `["`+c.path+`"]`)
+			a.wantError(`{ messages(threadId: "t", `+c.args+`) { id } }`, nil, codes.BadUserInput, `["`+c.path+`"]`)
+			a.wantError(`{ thread(id: "t") { messages(`+c.args+`) { id } } }`, nil, codes.BadUserInput, `["`+c.path+`"]`)
 		}
 		a.must(`{ messages(threadId: "t", first: null, last: 1, roles: null) { id } }`, nil)
-		a.wantError(`query { findThreadsBySource(name: "\u0000") { id } }`, nil, graph.BadUserInput, `["name"]`)
+		a.wantError(`query { findThreadsBySource(name: "\u0000") { id } }`, nil, codes.BadUserInput, `["name"]`)
 
 		// What is just within the limits.
 		a.must(saveThread, `{"v":{"attributes":`+deep(64)+`}}`)
@@ -162,8 +163,8 @@ func TestSchemaRefusals(t *testing.T) {
 		`mutation { addMessage(threadId: "t", message: {role: USER, metrics: {usage: {promptTokens: 1.5}}}) { id } }`,
 	} {
 		r := a.ask(document, nil)
-		if len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.ValidationFailed {
-			t.Errorf("%s: %.300s, want %s", document, r.body, graph.ValidationFailed)
+		if len(r.Errors) == 0 || r.Errors[0].Extensions.Code != codes.ValidationFailed {
+			t.Errorf("%s: %.300s, want %s", document, r.body, codes.ValidationFailed)
 		}
 		if strings.Contains(r.body, `"data"`) {
 			t.Errorf("%s: the answer has data: %s", document, r.body)
@@ -171,8 +172,8 @@ func TestSchemaRefusals(t *testing.T) {
 	}
 	for _, document := range []string{`{`, ``, ` `, `{ thread(id: "t) { id } }`, `{ threads { id } `, `query { threads(limit: 1..2) { id } }`} {
 		r := a.ask(document, nil)
-		if len(r.Errors) == 0 || r.status == http.StatusOK && r.Errors[0].Extensions.Code != graph.ParseFailed && strings.TrimSpace(document) != "" {
-			t.Errorf("%q: %d %.300s, want %s", document, r.status, r.body, graph.ParseFailed)
+		if len(r.Errors) == 0 || r.status == http.StatusOK && r.Errors[0].Extensions.Code != codes.ParseFailed && strings.TrimSpace(document) != "" {
+			t.Errorf("%q: %d %.300s, want %s", document, r.status, r.body, codes.ParseFailed)
 		}
 	}
 	for _, c := range []struct{ query, value string }{
@@ -197,8 +198,8 @@ func TestSchemaRefusals(t *testing.T) {
 		{`query($v: ID = "t") { ...q } fragment q on Query { thread(id: $v) { id } }`, `null`}, {`query($v: Int = 5) { threads(limit: $v) { id } }`, `null`},
 	} {
 		r := a.ask(c.query, `{"v":`+c.value+`}`)
-		if len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.BadUserInput {
-			t.Errorf("%s with %s: %.300s, want %s", c.query, c.value, r.body, graph.BadUserInput)
+		if len(r.Errors) == 0 || r.Errors[0].Extensions.Code != codes.BadUserInput {
+			t.Errorf("%s with %s: %.300s, want %s", c.query, c.value, r.body, codes.BadUserInput)
 		}
 		if strings.Contains(r.body, "strconv") || strings.Contains(r.body, "reflect") {
 			t.Errorf("%s with %s: the answer holds Go's words: %s", c.query, c.value, r.body)
@@ -222,25 +223,25 @@ func TestCodes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		a := newAPI(t, driver)
 		a.must(`mutation { a: saveThread(thread: {id: "t", messages: [{id: "m", role: USER}]}) { id } b: saveThread(thread: {id: "u"}) { id } }`, nil)
-		a.wantError(`mutation { addMessage(threadId: "unknown", message: {role: USER}) { id } }`, nil, graph.NotFound, "")
-		a.wantError(`mutation { addMessages(threadId: "unknown", messages: []) { id } }`, nil, graph.NotFound, "")
-		a.wantError(`mutation { addMessage(threadId: "u", message: {id: "m", role: USER}) { id } }`, nil, graph.Conflict, "")
-		a.wantError(`mutation { addMessage(threadId: "t", message: {id: "m", role: USER, content: "x"}) { id } }`, nil, graph.Conflict, "")
-		a.wantError(`mutation { saveThread(thread: {id: "u", messages: [{id: "m", role: USER}]}) { id } }`, nil, graph.Conflict, "")
-		a.wantError(`mutation { saveThread(thread: {id: "t"}, ifUnmodifiedSince: "2020-01-01T00:00:00Z") { id } }`, nil, graph.Conflict, "")
-		a.wantError(`mutation { saveThread(thread: {id: "unknown"}, ifUnmodifiedSince: "2999-01-01T00:00:00Z") { id } }`, nil, graph.Conflict, "")
+		a.wantError(`mutation { addMessage(threadId: "unknown", message: {role: USER}) { id } }`, nil, codes.NotFound, "")
+		a.wantError(`mutation { addMessages(threadId: "unknown", messages: []) { id } }`, nil, codes.NotFound, "")
+		a.wantError(`mutation { addMessage(threadId: "u", message: {id: "m", role: USER}) { id } }`, nil, codes.Conflict, "")
+		a.wantError(`mutation { addMessage(threadId: "t", message: {id: "m", role: USER, content: "x"}) { id } }`, nil, codes.Conflict, "")
+		a.wantError(`mutation { saveThread(thread: {id: "u", messages: [{id: "m", role: USER}]}) { id } }`, nil, codes.Conflict, "")
+		a.wantError(`mutation { saveThread(thread: {id: "t"}, ifUnmodifiedSince: "2020-01-01T00:00:00Z") { id } }`, nil, codes.Conflict, "")
+		a.wantError(`mutation { saveThread(thread: {id: "unknown"}, ifUnmodifiedSince: "2999-01-01T00:00:00Z") { id } }`, nil, codes.Conflict, "")
 		a.wantData(`mutation { deleteThread(id: "unknown") addMessages(threadId: "t", messages: []) { id } }`, nil, `{"deleteThread":false,"addMessages":[]}`)
 		a.wantData(`{ thread(id: "unknown") { id } message(id: "unknown") { id } messages(threadId: "unknown") { id thread { id } } }`, nil, `{"thread":null,"message":null,"messages":[]}`)
 		// An id that could not exist is simply unknown.
 		for _, id := range []string{"", "\x00", strings.Repeat("é", 256)} {
 			a.wantData(`query($id: ID!) { thread(id: $id) { id } message(id: $id) { id } messages(threadId: $id) { id } }`, map[string]any{"id": id}, `{"thread":null,"message":null,"messages":[]}`)
 			a.wantData(`mutation($id: ID!) { deleteThread(id: $id) }`, map[string]any{"id": id}, `{"deleteThread":false}`)
-			a.wantError(`mutation($id: ID!) { addMessage(threadId: $id, message: {role: USER}) { id } }`, map[string]any{"id": id}, graph.NotFound, "")
+			a.wantError(`mutation($id: ID!) { addMessage(threadId: $id, message: {role: USER}) { id } }`, map[string]any{"id": id}, codes.NotFound, "")
 		}
 
 		// A row edited by hand fails the request that reads it; the log has its id.
 		dbtest.Exec(t, dbtest.Raw(t, a.options), `UPDATE messages SET role = 'wizard' WHERE id = 'm'`)
-		r := a.wantError(`{ messages(threadId: "t") { id } }`, nil, graph.InternalServerError, "")
+		r := a.wantError(`{ messages(threadId: "t") { id } }`, nil, codes.InternalServerError, "")
 		for _, want := range []string{`message \"m\"`, "wizard", r.Errors[0].Extensions.RequestID} {
 			if !strings.Contains(a.log.String(), want) {
 				t.Errorf("the log has no %s:\n%s", want, a.log)
@@ -253,7 +254,7 @@ func TestCodes(t *testing.T) {
 		// The database goes away.
 		a.store.Close()
 		r = a.ask(`{ threads { id } }`, nil)
-		if len(r.Errors) != 1 || r.Errors[0].Extensions.Code != graph.ServiceUnavailable && r.Errors[0].Extensions.Code != graph.InternalServerError || strings.Contains(r.body, "sql:") {
+		if len(r.Errors) != 1 || r.Errors[0].Extensions.Code != codes.ServiceUnavailable && r.Errors[0].Extensions.Code != codes.InternalServerError || strings.Contains(r.body, "sql:") {
 			t.Errorf("with the database closed: %s", r.body)
 		}
 		if r := a.send(http.MethodGet, "/readyz", "", ""); r.status != http.StatusServiceUnavailable {
@@ -289,10 +290,10 @@ func TestMasking(t *testing.T) {
 		name, code string
 		err        error
 	}{
-		{"unavailable", graph.ServiceUnavailable, &db.Error{Code: db.Unavailable, Reason: "try again", Err: fmt.Errorf("secret of the driver")}},
-		{"timeout", graph.Timeout, &db.Error{Code: db.Timeout, Reason: "too late", Err: fmt.Errorf("secret of the context")}},
-		{"unknown", graph.InternalServerError, fmt.Errorf("secret: %w", fmt.Errorf("pq: syntax error"))},
-		{"panic", graph.InternalServerError, nil},
+		{"unavailable", codes.ServiceUnavailable, &db.Error{Code: db.Unavailable, Reason: "try again", Err: fmt.Errorf("secret of the driver")}},
+		{"timeout", codes.Timeout, &db.Error{Code: db.Timeout, Reason: "too late", Err: fmt.Errorf("secret of the context")}},
+		{"unknown", codes.InternalServerError, fmt.Errorf("secret: %w", fmt.Errorf("pq: syntax error"))},
+		{"panic", codes.InternalServerError, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -370,7 +371,7 @@ func TestComplexity(t *testing.T) {
 		{`mutation { saveThread(thread: {}) { messages(first: 1000) { id role } } }`, 2 + 2000},
 	} {
 		r := a.ask(c.query, nil)
-		refused := len(r.Errors) > 0 && r.Errors[0].Extensions.Code == graph.TooComplex
+		refused := len(r.Errors) > 0 && r.Errors[0].Extensions.Code == codes.TooComplex
 		if want := c.cost > 1301; refused != want {
 			t.Errorf("%s costs %d: refused %v, want %v: %.200s", c.query, c.cost, refused, want, r.body)
 		}
@@ -381,13 +382,13 @@ func TestComplexity(t *testing.T) {
 		t.Errorf("a request that is too complex ran %d statements", n)
 	}
 	// A bad limit or offset is bad input, whatever it would cost.
-	a.wantError(`{ threads(limit: 1000, offset: -1) { messages(first: 1000) { id } } }`, nil, graph.BadUserInput, `["offset"]`)
+	a.wantError(`{ threads(limit: 1000, offset: -1) { messages(first: 1000) { id } } }`, nil, codes.BadUserInput, `["offset"]`)
 	for _, limit := range []string{"-1", "1001", "2147483647"} {
-		a.wantError(`{ threads(limit: `+limit+`) { id } }`, nil, graph.BadUserInput, `["limit"]`)
+		a.wantError(`{ threads(limit: `+limit+`) { id } }`, nil, codes.BadUserInput, `["limit"]`)
 	}
-	a.wantError(`query($l: Int) { threads(limit: $l) { id } }`, `{"l":null}`, graph.BadUserInput, "")
+	a.wantError(`query($l: Int) { threads(limit: $l) { id } }`, `{"l":null}`, codes.BadUserInput, "")
 	for args, path := range map[string]string{"first: 1001": "first", "last: -1": "last", "first: 1000, last: 1000": "last", `first: 1000, after: "x"`: "after", `before: "x"`: "before"} {
-		a.wantError(`{ threadConnection(`+args+`) { edges { node { messages(first: 1000) { id } } } } }`, nil, graph.BadUserInput, `["`+path+`"]`)
+		a.wantError(`{ threadConnection(`+args+`) { edges { node { messages(first: 1000) { id } } } } }`, nil, codes.BadUserInput, `["`+path+`"]`)
 	}
 }
 
@@ -411,10 +412,10 @@ func TestMaxPage(t *testing.T) {
 			t.Errorf("threadConnection%s returns %d threads, want %d", c.args, len(got), c.want)
 		}
 	}
-	a.wantError(`{ threadConnection(first: 4) { totalCount } }`, nil, graph.BadUserInput, `["first"]`)
-	a.wantError(`{ threadConnection(last: 4) { totalCount } }`, nil, graph.BadUserInput, `["last"]`)
-	a.wantError(`{ threads(limit: 4) { id } }`, nil, graph.BadUserInput, `["limit"]`)
-	a.wantError(`{ threads(limit: 100) { id } }`, nil, graph.BadUserInput, `["limit"]`)
+	a.wantError(`{ threadConnection(first: 4) { totalCount } }`, nil, codes.BadUserInput, `["first"]`)
+	a.wantError(`{ threadConnection(last: 4) { totalCount } }`, nil, codes.BadUserInput, `["last"]`)
+	a.wantError(`{ threads(limit: 4) { id } }`, nil, codes.BadUserInput, `["limit"]`)
+	a.wantError(`{ threads(limit: 100) { id } }`, nil, codes.BadUserInput, `["limit"]`)
 	told := a.must(`{ __type(name: "Query") { fields { name args { name defaultValue } } } }`, nil)
 	if text := fmt.Sprint(told); !strings.Contains(text, "defaultValue:3 name:limit") || strings.Contains(text, "defaultValue:100") {
 		t.Errorf("introspection tells another default: %s", text)

@@ -9,13 +9,13 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
-	"github.com/rs/cors"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/threadstore/threadstore/graph/compress"
 	"github.com/threadstore/threadstore/graph/generated"
+	"github.com/threadstore/threadstore/graph/httpmw"
 	"github.com/threadstore/threadstore/graph/loaders"
+	"github.com/threadstore/threadstore/graph/transport"
+	"github.com/threadstore/threadstore/graph/validate"
 )
 
 // Options are what New needs.
@@ -44,10 +44,6 @@ type server struct {
 	log *slog.Logger
 }
 
-// tokenLimit bounds the work of parsing and validating a document, which is about
-// a microsecond for each token. Large inputs belong in variables.
-const tokenLimit = 50_000
-
 // readyTimeout bounds one look at the database.
 const readyTimeout = 5 * time.Second
 
@@ -68,14 +64,10 @@ func New(o Options) http.Handler {
 		Complexity: complexity(o.MaxPage),
 	})
 	gql := handler.New(executable)
-	gql.AddTransport(transport{maxBody: o.MaxBody})
-	gql.SetQueryCache(smallQueries{lru.New[*ast.QueryDocument](1000)})
-	gql.SetParserTokenLimit(tokenLimit)
-	gql.SetValidationRulesFn(validationRules)
+	gql.AddTransport(transport.HTTP{MaxBody: o.MaxBody})
+	validate.Install(gql, o.MaxComplexity)
 	gql.SetErrorPresenter(h.present)
 	gql.SetRecoverFunc(recovered)
-	gql.Use(&strictVariables{})
-	gql.Use(&costLimit{limit: o.MaxComplexity})
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 		return next(loaders.Attach(onlyAsked(ctx), o.Threads, o.Messages))
@@ -101,13 +93,13 @@ func New(o Options) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := o.Ready(ctx); err != nil {
-			h.log.LogAttrs(ctx, slog.LevelWarn, "not ready", requestAttr(ctx), slog.String("error", err.Error()))
+			h.log.LogAttrs(ctx, slog.LevelWarn, "not ready", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
 			text(w, http.StatusServiceUnavailable, "not ready")
 			return
 		}
 		text(w, http.StatusOK, "ok")
 	})
-	return withRequestID(allowOrigins(o.CORSOrigins, first("/graphql", api, routes)))
+	return httpmw.WithRequestID(httpmw.AllowOrigins(o.CORSOrigins, first("/graphql", api, routes)))
 }
 
 // first serves a path itself before it asks the routes: finding a route is a microsecond or two.
@@ -126,33 +118,4 @@ func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body + "\n")) // the client may be gone
-}
-
-// allowOrigins lets browser pages of other origins call the API.
-func allowOrigins(origins []string, next http.Handler) http.Handler {
-	if len(origins) == 0 {
-		return next
-	}
-	return cors.New(cors.Options{
-		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"X-Request-Id"},
-		MaxAge:         int((10 * time.Minute).Seconds()),
-	}).Handler(next)
-}
-
-// maxCachedQuery is the longest document, in bytes, whose parsed form is kept:
-// the cache counts documents, and a client chooses their size.
-const maxCachedQuery = 8 << 10
-
-// smallQueries is a query cache of bounded size.
-type smallQueries struct {
-	graphql.Cache[*ast.QueryDocument]
-}
-
-func (c smallQueries) Add(ctx context.Context, query string, doc *ast.QueryDocument) {
-	if len(query) <= maxCachedQuery {
-		c.Cache.Add(ctx, query, doc)
-	}
 }

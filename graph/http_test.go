@@ -20,6 +20,7 @@ import (
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/graph/codes"
 )
 
 const (
@@ -53,59 +54,59 @@ func TestHTTP(t *testing.T) {
 		{"query", "POST", "/graphql", typeJSON, body(`{ __typename }`), nil, 200, ""},
 		{"content type with charset", "POST", "/graphql", typeJSON + "; charset=UTF-8", body(`{ __typename }`), nil, 200, ""},
 		{"content type in upper case", "POST", "/graphql", "APPLICATION/JSON", body(`{ __typename }`), nil, 200, ""},
-		{"@defer, which needs more than one answer", "POST", "/graphql", typeJSON, body(`{ threads { ... @defer { id } } }`), nil, 200, graph.ValidationFailed},
+		{"@defer, which needs more than one answer", "POST", "/graphql", typeJSON, body(`{ threads { ... @defer { id } } }`), nil, 200, codes.ValidationFailed},
 		{"all parameters", "POST", "/graphql", typeJSON, `{"query":"query A($v: Int) { recentThreads(limit: $v) { id } } query B { __typename }","operationName":"A","variables":{"v":1},"extensions":{}}`, nil, 200, ""},
 		{"null parameters", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":null,"variables":null,"extensions":null}`, nil, 200, ""},
 		{"query by GET", "GET", get("query", "query($v: Int) { recentThreads(limit: $v) { id } }", "variables", `{"v":1}`), "", "", nil, 200, ""},
 		{"one of two operations by GET", "GET", get("query", "query A { __typename } mutation B { deleteThread(id: \"x\") }", "operationName", "A"), "", "", nil, 200, ""},
 		{"body at the limit", "POST", "/graphql", typeJSON, padded(2000), nil, 200, ""},
 
-		{"body over the limit", "POST", "/graphql", typeJSON, padded(2001), nil, 413, graph.BadUserInput},
-		{"broken JSON", "POST", "/graphql", typeJSON, `{"query":"` + marker, nil, 400, graph.BadUserInput},
-		{"no body", "POST", "/graphql", typeJSON, ``, nil, 400, graph.BadUserInput},
-		{"more after the JSON", "POST", "/graphql", typeJSON, body(`{ __typename }`) + marker, nil, 400, graph.BadUserInput},
-		{"a list", "POST", "/graphql", typeJSON, `[` + body(mutation) + `]`, nil, 400, graph.BadUserInput},
-		{"a string", "POST", "/graphql", typeJSON, `"` + marker + `"`, nil, 400, graph.BadUserInput},
-		{"no query", "POST", "/graphql", typeJSON, `{"variables":{}}`, nil, 400, graph.BadUserInput},
-		{"query no string", "POST", "/graphql", typeJSON, `{"query":7}`, nil, 400, graph.BadUserInput},
-		{"operationName no string", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":7}`, nil, 400, graph.BadUserInput},
-		{"variables no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":"` + marker + `"}`, nil, 400, graph.BadUserInput},
-		{"variables a list", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":[]}`, nil, 400, graph.BadUserInput},
-		{"extensions no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","extensions":7}`, nil, 400, graph.BadUserInput},
-		{"no UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"mutation { saveThread(thread: {title: \\\"\xff\\\"}) { id } }\"}", nil, 400, graph.BadUserInput},
-		{"overlong UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"{ __typename }\",\"variables\":{\"x\":\"\xc0\x80\"}}", nil, 400, graph.BadUserInput},
-		{"lone high surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud800"}}`, nil, 400, graph.BadUserInput},
-		{"lone low surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00x"}}`, nil, 400, graph.BadUserInput},
-		{"swapped surrogates", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00\ud800"}}`, nil, 400, graph.BadUserInput},
+		{"body over the limit", "POST", "/graphql", typeJSON, padded(2001), nil, 413, codes.BadUserInput},
+		{"broken JSON", "POST", "/graphql", typeJSON, `{"query":"` + marker, nil, 400, codes.BadUserInput},
+		{"no body", "POST", "/graphql", typeJSON, ``, nil, 400, codes.BadUserInput},
+		{"more after the JSON", "POST", "/graphql", typeJSON, body(`{ __typename }`) + marker, nil, 400, codes.BadUserInput},
+		{"a list", "POST", "/graphql", typeJSON, `[` + body(mutation) + `]`, nil, 400, codes.BadUserInput},
+		{"a string", "POST", "/graphql", typeJSON, `"` + marker + `"`, nil, 400, codes.BadUserInput},
+		{"no query", "POST", "/graphql", typeJSON, `{"variables":{}}`, nil, 400, codes.BadUserInput},
+		{"query no string", "POST", "/graphql", typeJSON, `{"query":7}`, nil, 400, codes.BadUserInput},
+		{"operationName no string", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":7}`, nil, 400, codes.BadUserInput},
+		{"variables no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":"` + marker + `"}`, nil, 400, codes.BadUserInput},
+		{"variables a list", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":[]}`, nil, 400, codes.BadUserInput},
+		{"extensions no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","extensions":7}`, nil, 400, codes.BadUserInput},
+		{"no UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"mutation { saveThread(thread: {title: \\\"\xff\\\"}) { id } }\"}", nil, 400, codes.BadUserInput},
+		{"overlong UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"{ __typename }\",\"variables\":{\"x\":\"\xc0\x80\"}}", nil, 400, codes.BadUserInput},
+		{"lone high surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud800"}}`, nil, 400, codes.BadUserInput},
+		{"lone low surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00x"}}`, nil, 400, codes.BadUserInput},
+		{"swapped surrogates", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00\ud800"}}`, nil, 400, codes.BadUserInput},
 		{"surrogate pair", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud83d\ude00"}}`, nil, 200, ""},
-		{"lone surrogate in the document", "POST", "/graphql", typeJSON, body(`mutation { saveThread(thread: {title: "\ud800"}) { id } }`), nil, 400, graph.BadUserInput},
+		{"lone surrogate in the document", "POST", "/graphql", typeJSON, body(`mutation { saveThread(thread: {title: "\ud800"}) { id } }`), nil, 400, codes.BadUserInput},
 		{"surrogate pair in the document", "POST", "/graphql", typeJSON, body(`{ thread(id: "\ud83d\ude00") { id } }`), nil, 200, ""},
 		{"what looks like a surrogate in a comment and in a block string", "POST", "/graphql", typeJSON, body("{ thread(id: \"\"\"\\ud800 \\\"\"\" \"\"\") { id } # \\ud800 \"\n }"), nil, 200, ""},
-		{"another content type", "POST", "/graphql", "text/plain", body(mutation), nil, 415, graph.BadUserInput},
-		{"a form", "POST", "/graphql", "application/x-www-form-urlencoded", "query=" + url.QueryEscape(mutation), nil, 415, graph.BadUserInput},
-		{"no content type", "POST", "/graphql", "", body(mutation), nil, 415, graph.BadUserInput},
-		{"another charset", "POST", "/graphql", typeJSON + "; charset=latin1", body(mutation), nil, 415, graph.BadUserInput},
-		{"mutation by GET", "GET", get("query", mutation), "", "", nil, 405, graph.BadUserInput},
-		{"named mutation by GET", "GET", get("query", "query A { __typename } "+strings.Replace(mutation, "mutation", "mutation B", 1), "operationName", "B"), "", "", nil, 405, graph.BadUserInput},
-		{"GET without query", "GET", "/graphql", "", "", nil, 400, graph.BadUserInput},
-		{"GET with broken variables", "GET", get("query", "{ __typename }", "variables", "{"+marker), "", "", nil, 400, graph.BadUserInput},
-		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400, graph.BadUserInput},
-		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil, 400, graph.BadUserInput},
-		{"GET without UTF-8", "GET", "/graphql?query=%7B%20__typename%20%7D%ff", "", "", nil, 400, graph.BadUserInput},
-		{"GET without UTF-8 in a parameter of no use", "GET", get("query", "{ __typename }") + "&x=%ff", "", "", nil, 400, graph.BadUserInput},
+		{"another content type", "POST", "/graphql", "text/plain", body(mutation), nil, 415, codes.BadUserInput},
+		{"a form", "POST", "/graphql", "application/x-www-form-urlencoded", "query=" + url.QueryEscape(mutation), nil, 415, codes.BadUserInput},
+		{"no content type", "POST", "/graphql", "", body(mutation), nil, 415, codes.BadUserInput},
+		{"another charset", "POST", "/graphql", typeJSON + "; charset=latin1", body(mutation), nil, 415, codes.BadUserInput},
+		{"mutation by GET", "GET", get("query", mutation), "", "", nil, 405, codes.BadUserInput},
+		{"named mutation by GET", "GET", get("query", "query A { __typename } "+strings.Replace(mutation, "mutation", "mutation B", 1), "operationName", "B"), "", "", nil, 405, codes.BadUserInput},
+		{"GET without query", "GET", "/graphql", "", "", nil, 400, codes.BadUserInput},
+		{"GET with broken variables", "GET", get("query", "{ __typename }", "variables", "{"+marker), "", "", nil, 400, codes.BadUserInput},
+		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400, codes.BadUserInput},
+		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil, 400, codes.BadUserInput},
+		{"GET without UTF-8", "GET", "/graphql?query=%7B%20__typename%20%7D%ff", "", "", nil, 400, codes.BadUserInput},
+		{"GET without UTF-8 in a parameter of no use", "GET", get("query", "{ __typename }") + "&x=%ff", "", "", nil, 400, codes.BadUserInput},
 		{"an upgrade that is not wanted", "POST", "/graphql", typeJSON, body(`{ __typename }`), []string{"Upgrade", "h2c"}, 200, ""},
-		{"GET with a broken escape", "GET", "/graphql?query=%zz", "", "", nil, 400, graph.BadUserInput},
-		{"PUT", "PUT", "/graphql", typeJSON, body(mutation), nil, 405, graph.BadUserInput},
-		{"DELETE", "DELETE", "/graphql", "", "", nil, 405, graph.BadUserInput},
+		{"GET with a broken escape", "GET", "/graphql?query=%zz", "", "", nil, 400, codes.BadUserInput},
+		{"PUT", "PUT", "/graphql", typeJSON, body(mutation), nil, 405, codes.BadUserInput},
+		{"DELETE", "DELETE", "/graphql", "", "", nil, 405, codes.BadUserInput},
 
-		{"parse error, as JSON", "POST", "/graphql", typeJSON, body(`{`), nil, 200, graph.ParseFailed},
-		{"parse error", "POST", "/graphql", typeJSON, body(`{`), []string{"Accept", typeGraphQL}, 400, graph.ParseFailed},
-		{"validation error, as JSON", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeJSON}, 200, graph.ValidationFailed},
-		{"validation error", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeGraphQL + ", " + typeJSON + ";q=0.9"}, 400, graph.ValidationFailed},
-		{"bad variable", "POST", "/graphql", typeJSON, `{"query":"query($v: Int!) { threads(limit: $v) { id } }","variables":{"v":"5"}}`, []string{"Accept", typeGraphQL}, 400, graph.BadUserInput},
-		{"unknown operation", "POST", "/graphql", typeJSON, `{"query":"query A { __typename }","operationName":"B"}`, []string{"Accept", typeGraphQL}, 400, graph.ValidationFailed},
-		{"which operation?", "POST", "/graphql", typeJSON, `{"query":"query A { __typename } query B { __typename }"}`, []string{"Accept", typeGraphQL}, 400, graph.ValidationFailed},
-		{"execution error", "POST", "/graphql", typeJSON, body(`mutation { addMessage(threadId: "x", message: {role: USER}) { id } }`), []string{"Accept", typeGraphQL}, 200, graph.NotFound},
+		{"parse error, as JSON", "POST", "/graphql", typeJSON, body(`{`), nil, 200, codes.ParseFailed},
+		{"parse error", "POST", "/graphql", typeJSON, body(`{`), []string{"Accept", typeGraphQL}, 400, codes.ParseFailed},
+		{"validation error, as JSON", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeJSON}, 200, codes.ValidationFailed},
+		{"validation error", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeGraphQL + ", " + typeJSON + ";q=0.9"}, 400, codes.ValidationFailed},
+		{"bad variable", "POST", "/graphql", typeJSON, `{"query":"query($v: Int!) { threads(limit: $v) { id } }","variables":{"v":"5"}}`, []string{"Accept", typeGraphQL}, 400, codes.BadUserInput},
+		{"unknown operation", "POST", "/graphql", typeJSON, `{"query":"query A { __typename }","operationName":"B"}`, []string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
+		{"which operation?", "POST", "/graphql", typeJSON, `{"query":"query A { __typename } query B { __typename }"}`, []string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
+		{"execution error", "POST", "/graphql", typeJSON, body(`mutation { addMessage(threadId: "x", message: {role: USER}) { id } }`), []string{"Accept", typeGraphQL}, 200, codes.NotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := *a
@@ -313,7 +314,7 @@ func TestSample(t *testing.T) {
 			t.Errorf("the sample data has %s, want %s", r.Data, want)
 		}
 		full := a.send("POST", "/sample", "", "")
-		if full.status != 409 || len(full.Errors) != 1 || full.Errors[0].Extensions.Code != graph.Conflict || full.Errors[0].Extensions.RequestID == "" {
+		if full.status != 409 || len(full.Errors) != 1 || full.Errors[0].Extensions.Code != codes.Conflict || full.Errors[0].Extensions.RequestID == "" {
 			t.Errorf("POST to a store that is not empty: %d %s", full.status, full.body)
 		}
 	})
@@ -393,8 +394,8 @@ func TestFloods(t *testing.T) {
 		if took := time.Since(start); took > 20*time.Second { // a bound that only a quadratic or worse reaches
 			t.Errorf("%s: took %s", name, took)
 		}
-		if name == "the same field" && (len(r.Errors) == 0 || r.Errors[0].Extensions.Code != graph.ValidationFailed) {
-			t.Errorf("%s: %.200s, want %s", name, r.body, graph.ValidationFailed)
+		if name == "the same field" && (len(r.Errors) == 0 || r.Errors[0].Extensions.Code != codes.ValidationFailed) {
+			t.Errorf("%s: %.200s, want %s", name, r.body, codes.ValidationFailed)
 		}
 		if len(r.Errors) > 10 || len(r.body) > 400_000 {
 			t.Errorf("%s: %d errors in %d bytes", name, len(r.Errors), len(r.body))

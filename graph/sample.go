@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/graph/transport"
 )
 
 // loadSample puts the sample data into an empty store: the playground's first
@@ -15,7 +16,7 @@ import (
 func (h *server) loadSample(o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		w.Header().Set("Content-Type", typeJSON)
+		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		list, err := o.Threads.List(ctx, 1, 0)
 		if err == nil && len(list) > 0 {
@@ -36,7 +37,7 @@ func (h *server) loadSample(o Options) http.Handler {
 			case db.Unavailable.Is(err), db.Timeout.Is(err):
 				status = http.StatusServiceUnavailable
 			}
-			write(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
+			transport.Write(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
 			return
 		}
 		_ = json.NewEncoder(w).Encode(done) // the client may be gone

@@ -1,5 +1,5 @@
 // Command gen makes the generated code: gqlgen's, and beside it the encoders of
-// graph/generated/direct.go, which package graph/direct explains. Run it from the
+// graph/generated/encode.go, which package graph/encode explains. Run it from the
 // top of the repository: make generate.
 package main
 
@@ -30,13 +30,13 @@ func main() {
 	}
 }
 
-//go:embed direct.gotpl
-var direct string
+//go:embed encode.gotpl
+var encodeTemplate string
 
 // encoders is the plugin.
 type encoders struct{}
 
-func (encoders) Name() string { return "direct" }
+func (encoders) Name() string { return "encode" }
 
 // object is an object type as the template wants it.
 type object struct {
@@ -71,8 +71,8 @@ func (encoders) GenerateCode(data *codegen.Data) error {
 	}
 	return templates.Render(templates.Options{
 		PackageName:     data.Config.Exec.Package,
-		Filename:        filepath.Join(filepath.Dir(data.Config.Exec.Filename), "direct.go"),
-		Template:        direct,
+		Filename:        filepath.Join(filepath.Dir(data.Config.Exec.Filename), "encode.go"),
+		Template:        encodeTemplate,
 		GeneratedHeader: true,
 		Packages:        data.Config.Packages,
 		Data:            map[string]any{"Objects": objects, "Unions": unions(data), "Results": results(data)},
@@ -209,7 +209,7 @@ func list(data *codegen.Data, ref *config.TypeReference, theirs string) string {
 		if done != "" {
 			start = "start := len(d.B)\n"
 		}
-		return start + fmt.Sprintf("d.B = append(d.B, '[')\nfor i := range v {\nif i > 0 {\nd.B = append(d.B, ',')\n}\nitem := direct.Place{Above: &at, Index: i}\nok = %s && ok\n%s}\nd.B = append(d.B, ']')",
+		return start + fmt.Sprintf("d.B = append(d.B, '[')\nfor i := range v {\nif i > 0 {\nd.B = append(d.B, ',')\n}\nitem := encode.Place{Above: &at, Index: i}\nok = %s && ok\n%s}\nd.B = append(d.B, ']')",
 			one(ref.Elem(), "v[i]", "&item"), done)
 	}
 	return theirs

@@ -23,7 +23,7 @@ import (
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
-	"github.com/threadstore/threadstore/graph/direct"
+	"github.com/threadstore/threadstore/graph/encode"
 	"github.com/threadstore/threadstore/graph/model"
 )
 
@@ -65,7 +65,7 @@ func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 		result, err := next(ctx)
 		if fc := graphql.GetFieldContext(ctx); err == nil && fc.Parent != nil && fc.Parent.Parent == nil {
 			switch v := result.(type) {
-			case direct.JSON:
+			case encode.JSON:
 				d.encoded.Add(1)
 			case *db.Thread:
 				if v != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/threadstore/threadstore/db"
-	"github.com/threadstore/threadstore/graph/direct"
+	"github.com/threadstore/threadstore/graph/encode"
 	"github.com/threadstore/threadstore/graph/model"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -29,8 +29,8 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				return result, nil
 			}
 			d := newEncoder(ctx, e)
-			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planThread(fc.Field.Selections)}}
-			at, ok := direct.Place{Made: ctx}, true
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThread(fc.Field.Selections)}}
+			at, ok := encode.Place{Made: ctx}, true
 			if v == nil {
 				d.Null()
 			} else if mark := len(d.B); !d.encodeThread(&at, f.Plans[0], v) {
@@ -42,14 +42,14 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			return d.JSON(), nil
 		case []*db.Thread:
 			d := newEncoder(ctx, e)
-			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planThread(fc.Field.Selections)}}
-			at, ok := direct.Place{Made: ctx}, true
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThread(fc.Field.Selections)}}
+			at, ok := encode.Place{Made: ctx}, true
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeThread(&item, f.Plans[0], v[i]) && ok
 			}
 			d.B = append(d.B, ']')
@@ -62,8 +62,8 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				return result, nil
 			}
 			d := newEncoder(ctx, e)
-			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planThreadConnection(fc.Field.Selections)}}
-			at, ok := direct.Place{Made: ctx}, true
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThreadConnection(fc.Field.Selections)}}
+			at, ok := encode.Place{Made: ctx}, true
 			if v == nil {
 				ok = d.Marshaled(d.marshalNThreadConnection2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋgraphᚋmodelᚐThreadConnection(at.Context(), f.Selections, v)) && ok
 			} else {
@@ -75,15 +75,15 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			return d.JSON(), nil
 		case []*db.Message:
 			d := newEncoder(ctx, e)
-			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planMessage(fc.Field.Selections)}}
-			at, ok := direct.Place{Made: ctx}, true
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planMessage(fc.Field.Selections)}}
+			at, ok := encode.Place{Made: ctx}, true
 			start := len(d.B)
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
 				v[i] = nil
 				d.Expect(start, i+1, len(v))
@@ -98,8 +98,8 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				return result, nil
 			}
 			d := newEncoder(ctx, e)
-			f := &direct.Field{CollectedField: fc.Field, Plans: []*direct.Plan{d.planMessage(fc.Field.Selections)}}
-			at, ok := direct.Place{Made: ctx}, true
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planMessage(fc.Field.Selections)}}
+			at, ok := encode.Place{Made: ctx}, true
 			if v == nil {
 				d.Null()
 			} else if mark := len(d.B); !d.encodeMessage(&at, f.Plans[0], v) {
@@ -116,16 +116,16 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 
 // encoder writes one root field.
 type encoder struct {
-	*direct.Buffer
+	*encode.Buffer
 	executionContext
 }
 
 func newEncoder(ctx context.Context, e *executableSchema) *encoder {
-	return &encoder{Buffer: direct.NewBuffer(), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
+	return &encoder{Buffer: encode.NewBuffer(), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
 }
 
-func (d *encoder) planAttachment(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, attachmentImplementors), "Attachment",
+func (d *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, attachmentImplementors), "Attachment",
 		func(name string) int {
 			switch name {
 			case "filename":
@@ -145,13 +145,13 @@ func (d *encoder) planAttachment(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeAttachment(place *direct.Place, plan *direct.Plan, obj *db.Attachment) bool {
+func (d *encoder) encodeAttachment(place *encode.Place, plan *encode.Plan, obj *db.Attachment) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -178,7 +178,7 @@ func (d *encoder) encodeAttachment(place *direct.Place, plan *direct.Plan, obj *
 			d.String(marshalNAttachmentStatus2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐAttachmentStatus[v])
 		case 6: // attributes
 			v := obj.Attributes
-			at := direct.Place{Above: place, Object: "Attachment", Field: f}
+			at := encode.Place{Above: place, Object: "Attachment", Field: f}
 			if v != "" {
 				d.Raw(string(v))
 			} else {
@@ -190,8 +190,8 @@ func (d *encoder) encodeAttachment(place *direct.Place, plan *direct.Plan, obj *
 	return ok
 }
 
-func (d *encoder) planImagePart(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, imagePartImplementors), "ImagePart",
+func (d *encoder) planImagePart(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, imagePartImplementors), "ImagePart",
 		func(name string) int {
 			switch name {
 			case "url":
@@ -199,13 +199,13 @@ func (d *encoder) planImagePart(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeImagePart(place *direct.Place, plan *direct.Plan, obj *db.ImagePart) bool {
+func (d *encoder) encodeImagePart(place *encode.Place, plan *encode.Plan, obj *db.ImagePart) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -221,8 +221,8 @@ func (d *encoder) encodeImagePart(place *direct.Place, plan *direct.Plan, obj *d
 	return ok
 }
 
-func (d *encoder) planMessage(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageImplementors), "Message",
+func (d *encoder) planMessage(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageImplementors), "Message",
 		func(name string) int {
 			switch name {
 			case "id":
@@ -256,23 +256,23 @@ func (d *encoder) planMessage(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 1:
-				f.Plans = []*direct.Plan{d.planThread(f.Selections)}
+				f.Plans = []*encode.Plan{d.planThread(f.Selections)}
 			case 5:
-				f.Plans = []*direct.Plan{d.planImagePart(f.Selections), d.planTextPart(f.Selections)}
+				f.Plans = []*encode.Plan{d.planImagePart(f.Selections), d.planTextPart(f.Selections)}
 			case 8:
-				f.Plans = []*direct.Plan{d.planToolCall(f.Selections)}
+				f.Plans = []*encode.Plan{d.planToolCall(f.Selections)}
 			case 12:
-				f.Plans = []*direct.Plan{d.planAttachment(f.Selections)}
+				f.Plans = []*encode.Plan{d.planAttachment(f.Selections)}
 			case 13:
-				f.Plans = []*direct.Plan{d.planMessageMetrics(f.Selections)}
+				f.Plans = []*encode.Plan{d.planMessageMetrics(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.Message) bool {
+func (d *encoder) encodeMessage(place *encode.Place, plan *encode.Plan, obj *db.Message) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -301,7 +301,7 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v *db.Thread) graphql.Marshaler {
-					at, ok := direct.Place{Made: ctx}, true
+					at, ok := encode.Place{Made: ctx}, true
 					if v == nil {
 						ok = d.Marshaled(d.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(at.Context(), f.Selections, v)) && ok
 					} else {
@@ -310,10 +310,10 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 					if !ok {
 						return graphql.Null
 					}
-					return direct.Written
+					return encode.Written
 				},
 				true, true)
-			if m != direct.Written {
+			if m != encode.Written {
 				d.B = d.B[:mark]
 				ok = d.Marshaled(m) && ok
 			}
@@ -332,13 +332,13 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 				ok = d.Marshaled(d._Message_parts(place.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeContentPart(&item, f.Plans, v[i]) && ok
 			}
 			d.B = append(d.B, ']')
@@ -354,19 +354,19 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 				ok = d.Marshaled(d._Message_toolCalls(place.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeToolCall(&item, f.Plans[0], &v[i]) && ok
 			}
 			d.B = append(d.B, ']')
 		case 9: // attributes
 			v := obj.Attributes
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			if v != "" {
 				d.Raw(string(v))
 			} else {
@@ -377,7 +377,7 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 			d.Time(v)
 		case 11: // source
 			v := obj.Source
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			if v != "" {
 				d.Raw(string(v))
 			} else {
@@ -389,13 +389,13 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 				ok = d.Marshaled(d._Message_attachments(place.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeAttachment(&item, f.Plans[0], &v[i]) && ok
 			}
 			d.B = append(d.B, ']')
@@ -405,7 +405,7 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 				ok = d.Marshaled(d._Message_metrics(place.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := direct.Place{Above: place, Object: "Message", Field: f}
+			at := encode.Place{Above: place, Object: "Message", Field: f}
 			ok = d.encodeMessageMetrics(&at, f.Plans[0], &v) && ok
 		}
 	}
@@ -413,8 +413,8 @@ func (d *encoder) encodeMessage(place *direct.Place, plan *direct.Plan, obj *db.
 	return ok
 }
 
-func (d *encoder) planMessageMetrics(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageMetricsImplementors), "MessageMetrics",
+func (d *encoder) planMessageMetrics(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageMetricsImplementors), "MessageMetrics",
 		func(name string) int {
 			switch name {
 			case "model":
@@ -428,19 +428,19 @@ func (d *encoder) planMessageMetrics(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 1:
-				f.Plans = []*direct.Plan{d.planMessageTiming(f.Selections)}
+				f.Plans = []*encode.Plan{d.planMessageTiming(f.Selections)}
 			case 2:
-				f.Plans = []*direct.Plan{d.planTokenUsage(f.Selections)}
+				f.Plans = []*encode.Plan{d.planTokenUsage(f.Selections)}
 			case 3:
-				f.Plans = []*direct.Plan{d.planWeaveCall(f.Selections)}
+				f.Plans = []*encode.Plan{d.planWeaveCall(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeMessageMetrics(place *direct.Place, plan *direct.Plan, obj *db.Metrics) bool {
+func (d *encoder) encodeMessageMetrics(place *encode.Place, plan *encode.Plan, obj *db.Metrics) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -452,15 +452,15 @@ func (d *encoder) encodeMessageMetrics(place *direct.Place, plan *direct.Plan, o
 			d.StringOrNull(v)
 		case 1: // timing
 			v := obj.Timing
-			at := direct.Place{Above: place, Object: "MessageMetrics", Field: f}
+			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
 			ok = d.encodeMessageTiming(&at, f.Plans[0], &v) && ok
 		case 2: // usage
 			v := obj.Usage
-			at := direct.Place{Above: place, Object: "MessageMetrics", Field: f}
+			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
 			ok = d.encodeTokenUsage(&at, f.Plans[0], &v) && ok
 		case 3: // weaveCall
 			v := obj.WeaveCall
-			at := direct.Place{Above: place, Object: "MessageMetrics", Field: f}
+			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
 			if v == nil {
 				d.Null()
 			} else if mark := len(d.B); !d.encodeWeaveCall(&at, f.Plans[0], v) {
@@ -472,8 +472,8 @@ func (d *encoder) encodeMessageMetrics(place *direct.Place, plan *direct.Plan, o
 	return ok
 }
 
-func (d *encoder) planMessageTiming(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageTimingImplementors), "MessageTiming",
+func (d *encoder) planMessageTiming(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageTimingImplementors), "MessageTiming",
 		func(name string) int {
 			switch name {
 			case "startedAt":
@@ -485,13 +485,13 @@ func (d *encoder) planMessageTiming(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeMessageTiming(place *direct.Place, plan *direct.Plan, obj *db.Timing) bool {
+func (d *encoder) encodeMessageTiming(place *encode.Place, plan *encode.Plan, obj *db.Timing) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -513,8 +513,8 @@ func (d *encoder) encodeMessageTiming(place *direct.Place, plan *direct.Plan, ob
 	return ok
 }
 
-func (d *encoder) planPageInfo(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, pageInfoImplementors), "PageInfo",
+func (d *encoder) planPageInfo(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, pageInfoImplementors), "PageInfo",
 		func(name string) int {
 			switch name {
 			case "hasNextPage":
@@ -528,13 +528,13 @@ func (d *encoder) planPageInfo(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodePageInfo(place *direct.Place, plan *direct.Plan, obj *model.PageInfo) bool {
+func (d *encoder) encodePageInfo(place *encode.Place, plan *encode.Plan, obj *model.PageInfo) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -559,8 +559,8 @@ func (d *encoder) encodePageInfo(place *direct.Place, plan *direct.Plan, obj *mo
 	return ok
 }
 
-func (d *encoder) planTextPart(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, textPartImplementors), "TextPart",
+func (d *encoder) planTextPart(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, textPartImplementors), "TextPart",
 		func(name string) int {
 			switch name {
 			case "text":
@@ -568,13 +568,13 @@ func (d *encoder) planTextPart(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeTextPart(place *direct.Place, plan *direct.Plan, obj *db.TextPart) bool {
+func (d *encoder) encodeTextPart(place *encode.Place, plan *encode.Plan, obj *db.TextPart) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -590,8 +590,8 @@ func (d *encoder) encodeTextPart(place *direct.Place, plan *direct.Plan, obj *db
 	return ok
 }
 
-func (d *encoder) planThread(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadImplementors), "Thread",
+func (d *encoder) planThread(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadImplementors), "Thread",
 		func(name string) int {
 			switch name {
 			case "id":
@@ -613,15 +613,15 @@ func (d *encoder) planThread(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 6:
-				f.Plans = []*direct.Plan{d.planMessage(f.Selections)}
+				f.Plans = []*encode.Plan{d.planMessage(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.Thread) bool {
+func (d *encoder) encodeThread(place *encode.Place, plan *encode.Plan, obj *db.Thread) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -636,7 +636,7 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 			d.StringOrNull(v)
 		case 2: // attributes
 			v := obj.Attributes
-			at := direct.Place{Above: place, Object: "Thread", Field: f}
+			at := encode.Place{Above: place, Object: "Thread", Field: f}
 			if v != "" {
 				d.Raw(string(v))
 			} else {
@@ -644,7 +644,7 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 			}
 		case 3: // source
 			v := obj.Source
-			at := direct.Place{Above: place, Object: "Thread", Field: f}
+			at := encode.Place{Above: place, Object: "Thread", Field: f}
 			if v != "" {
 				d.Raw(string(v))
 			} else {
@@ -676,14 +676,14 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v []*db.Message) graphql.Marshaler {
-					at, ok := direct.Place{Made: ctx}, true
+					at, ok := encode.Place{Made: ctx}, true
 					start := len(d.B)
 					d.B = append(d.B, '[')
 					for i := range v {
 						if i > 0 {
 							d.B = append(d.B, ',')
 						}
-						item := direct.Place{Above: &at, Index: i}
+						item := encode.Place{Above: &at, Index: i}
 						ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
 						v[i] = nil
 						d.Expect(start, i+1, len(v))
@@ -692,10 +692,10 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 					if !ok {
 						return graphql.Null
 					}
-					return direct.Written
+					return encode.Written
 				},
 				true, true)
-			if m != direct.Written {
+			if m != encode.Written {
 				d.B = d.B[:mark]
 				ok = d.Marshaled(m) && ok
 			}
@@ -724,10 +724,10 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 					if !ok {
 						return graphql.Null
 					}
-					return direct.Written
+					return encode.Written
 				},
 				true, true)
-			if m != direct.Written {
+			if m != encode.Written {
 				d.B = d.B[:mark]
 				ok = d.Marshaled(m) && ok
 			}
@@ -737,8 +737,8 @@ func (d *encoder) encodeThread(place *direct.Place, plan *direct.Plan, obj *db.T
 	return ok
 }
 
-func (d *encoder) planThreadConnection(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadConnectionImplementors), "ThreadConnection",
+func (d *encoder) planThreadConnection(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadConnectionImplementors), "ThreadConnection",
 		func(name string) int {
 			switch name {
 			case "edges":
@@ -750,17 +750,17 @@ func (d *encoder) planThreadConnection(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 0:
-				f.Plans = []*direct.Plan{d.planThreadEdge(f.Selections)}
+				f.Plans = []*encode.Plan{d.planThreadEdge(f.Selections)}
 			case 1:
-				f.Plans = []*direct.Plan{d.planPageInfo(f.Selections)}
+				f.Plans = []*encode.Plan{d.planPageInfo(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThreadConnection(place *direct.Place, plan *direct.Plan, obj *model.ThreadConnection) bool {
+func (d *encoder) encodeThreadConnection(place *encode.Place, plan *encode.Plan, obj *model.ThreadConnection) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -769,19 +769,19 @@ func (d *encoder) encodeThreadConnection(place *direct.Place, plan *direct.Plan,
 		switch f.Number {
 		case 0: // edges
 			v := obj.Edges
-			at := direct.Place{Above: place, Object: "ThreadConnection", Field: f}
+			at := encode.Place{Above: place, Object: "ThreadConnection", Field: f}
 			d.B = append(d.B, '[')
 			for i := range v {
 				if i > 0 {
 					d.B = append(d.B, ',')
 				}
-				item := direct.Place{Above: &at, Index: i}
+				item := encode.Place{Above: &at, Index: i}
 				ok = d.encodeThreadEdge(&item, f.Plans[0], &v[i]) && ok
 			}
 			d.B = append(d.B, ']')
 		case 1: // pageInfo
 			v := obj.PageInfo
-			at := direct.Place{Above: place, Object: "ThreadConnection", Field: f}
+			at := encode.Place{Above: place, Object: "ThreadConnection", Field: f}
 			ok = d.encodePageInfo(&at, f.Plans[0], &v) && ok
 		case 2: // totalCount
 			ctx := place.Context()
@@ -807,10 +807,10 @@ func (d *encoder) encodeThreadConnection(place *direct.Place, plan *direct.Plan,
 					if !ok {
 						return graphql.Null
 					}
-					return direct.Written
+					return encode.Written
 				},
 				true, true)
-			if m != direct.Written {
+			if m != encode.Written {
 				d.B = d.B[:mark]
 				ok = d.Marshaled(m) && ok
 			}
@@ -820,8 +820,8 @@ func (d *encoder) encodeThreadConnection(place *direct.Place, plan *direct.Plan,
 	return ok
 }
 
-func (d *encoder) planThreadEdge(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadEdgeImplementors), "ThreadEdge",
+func (d *encoder) planThreadEdge(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadEdgeImplementors), "ThreadEdge",
 		func(name string) int {
 			switch name {
 			case "cursor":
@@ -831,15 +831,15 @@ func (d *encoder) planThreadEdge(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 1:
-				f.Plans = []*direct.Plan{d.planThread(f.Selections)}
+				f.Plans = []*encode.Plan{d.planThread(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThreadEdge(place *direct.Place, plan *direct.Plan, obj *model.ThreadEdge) bool {
+func (d *encoder) encodeThreadEdge(place *encode.Place, plan *encode.Plan, obj *model.ThreadEdge) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -851,7 +851,7 @@ func (d *encoder) encodeThreadEdge(place *direct.Place, plan *direct.Plan, obj *
 			d.String(v)
 		case 1: // node
 			v := obj.Node
-			at := direct.Place{Above: place, Object: "ThreadEdge", Field: f}
+			at := encode.Place{Above: place, Object: "ThreadEdge", Field: f}
 			if v == nil {
 				ok = d.Marshaled(d.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(at.Context(), f.Selections, v)) && ok
 			} else {
@@ -863,8 +863,8 @@ func (d *encoder) encodeThreadEdge(place *direct.Place, plan *direct.Plan, obj *
 	return ok
 }
 
-func (d *encoder) planTokenUsage(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, tokenUsageImplementors), "TokenUsage",
+func (d *encoder) planTokenUsage(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, tokenUsageImplementors), "TokenUsage",
 		func(name string) int {
 			switch name {
 			case "promptTokens":
@@ -876,13 +876,13 @@ func (d *encoder) planTokenUsage(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeTokenUsage(place *direct.Place, plan *direct.Plan, obj *db.TokenUsage) bool {
+func (d *encoder) encodeTokenUsage(place *encode.Place, plan *encode.Plan, obj *db.TokenUsage) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -904,8 +904,8 @@ func (d *encoder) encodeTokenUsage(place *direct.Place, plan *direct.Plan, obj *
 	return ok
 }
 
-func (d *encoder) planToolCall(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallImplementors), "ToolCall",
+func (d *encoder) planToolCall(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallImplementors), "ToolCall",
 		func(name string) int {
 			switch name {
 			case "callId":
@@ -917,15 +917,15 @@ func (d *encoder) planToolCall(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			case 2:
-				f.Plans = []*direct.Plan{d.planToolCallFunction(f.Selections)}
+				f.Plans = []*encode.Plan{d.planToolCallFunction(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeToolCall(place *direct.Place, plan *direct.Plan, obj *db.ToolCall) bool {
+func (d *encoder) encodeToolCall(place *encode.Place, plan *encode.Plan, obj *db.ToolCall) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -940,7 +940,7 @@ func (d *encoder) encodeToolCall(place *direct.Place, plan *direct.Plan, obj *db
 			d.String(v)
 		case 2: // function
 			v := obj.Function
-			at := direct.Place{Above: place, Object: "ToolCall", Field: f}
+			at := encode.Place{Above: place, Object: "ToolCall", Field: f}
 			ok = d.encodeToolCallFunction(&at, f.Plans[0], &v) && ok
 		}
 	}
@@ -948,8 +948,8 @@ func (d *encoder) encodeToolCall(place *direct.Place, plan *direct.Plan, obj *db
 	return ok
 }
 
-func (d *encoder) planToolCallFunction(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallFunctionImplementors), "ToolCallFunction",
+func (d *encoder) planToolCallFunction(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallFunctionImplementors), "ToolCallFunction",
 		func(name string) int {
 			switch name {
 			case "name":
@@ -959,13 +959,13 @@ func (d *encoder) planToolCallFunction(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeToolCallFunction(place *direct.Place, plan *direct.Plan, obj *db.ToolCallFunction) bool {
+func (d *encoder) encodeToolCallFunction(place *encode.Place, plan *encode.Plan, obj *db.ToolCallFunction) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -984,8 +984,8 @@ func (d *encoder) encodeToolCallFunction(place *direct.Place, plan *direct.Plan,
 	return ok
 }
 
-func (d *encoder) planWeaveCall(sel ast.SelectionSet) *direct.Plan {
-	return direct.NewPlan(graphql.CollectFields(d.OperationContext, sel, weaveCallImplementors), "WeaveCall",
+func (d *encoder) planWeaveCall(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, weaveCallImplementors), "WeaveCall",
 		func(name string) int {
 			switch name {
 			case "callId":
@@ -995,13 +995,13 @@ func (d *encoder) planWeaveCall(sel ast.SelectionSet) *direct.Plan {
 			}
 			panic("unknown field " + strconv.Quote(name))
 		},
-		func(f *direct.Field) {
+		func(f *encode.Field) {
 			switch f.Number {
 			}
 		})
 }
 
-func (d *encoder) encodeWeaveCall(place *direct.Place, plan *direct.Plan, obj *db.WeaveCall) bool {
+func (d *encoder) encodeWeaveCall(place *encode.Place, plan *encode.Plan, obj *db.WeaveCall) bool {
 	ok := true
 	d.B = append(d.B, '{')
 	for i := range plan.Fields {
@@ -1020,7 +1020,7 @@ func (d *encoder) encodeWeaveCall(place *direct.Place, plan *direct.Plan, obj *d
 	return ok
 }
 
-func (d *encoder) encodeContentPart(place *direct.Place, plans []*direct.Plan, obj db.Part) bool {
+func (d *encoder) encodeContentPart(place *encode.Place, plans []*encode.Plan, obj db.Part) bool {
 	switch obj := obj.(type) {
 	case db.TextPart:
 		return d.encodeTextPart(place, plans[1], &obj)

@@ -1,4 +1,5 @@
-package graph
+// Package transport is how GraphQL requests come and answers go: over HTTP.
+package transport
 
 import (
 	"bytes"
@@ -17,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/threadstore/threadstore/db/jsontext"
+	"github.com/threadstore/threadstore/graph/codes"
 )
 
 // Media types of answers. The first is the default, for clients from before the second.
@@ -25,17 +27,17 @@ const (
 	typeGraphQL = "application/graphql-response+json"
 )
 
-// transport is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
+// HTTP is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
 // gqlgen's own answers malformed requests by echoing them, and has other ideas of status codes.
-type transport struct {
-	maxBody int64 // bytes
+type HTTP struct {
+	MaxBody int64 // bytes
 }
 
-var _ graphql.Transport = transport{}
+var _ graphql.Transport = HTTP{}
 
 // Supports takes every request: those that are not GraphQL get their error
 // here, too, and an Upgrade that no transport before this one wants is ignored.
-func (transport) Supports(*http.Request) bool { return true }
+func (HTTP) Supports(*http.Request) bool { return true }
 
 // refusal is a request that HTTP or JSON forbids.
 type refusal struct {
@@ -43,13 +45,13 @@ type refusal struct {
 	message string
 }
 
-func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
 	contentType := negotiate(r.Header.Values("Accept"))
 	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
 	refuse := func(status int, message string) {
-		err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": BadUserInput}}
-		write(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
+		err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": codes.BadUserInput}}
+		Write(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
 	}
 
 	var params *graphql.RawParams
@@ -77,7 +79,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		if contentType == typeGraphQL {
 			status = http.StatusBadRequest
 		}
-		write(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
+		Write(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if r.Method != http.MethodPost && op.Operation.Operation != ast.Query {
@@ -86,7 +88,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	write(w, http.StatusOK, responses(ctx))
+	Write(w, http.StatusOK, responses(ctx))
 }
 
 // maxErrors is how many errors of an invalid document are told: 12 KB of unknown directives would make 600 KB of them.
@@ -117,11 +119,11 @@ func negotiate(accept []string) string {
 	return best
 }
 
-func (t transport) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func (t HTTP) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.MaxBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, &refusal{http.StatusRequestEntityTooLarge, "the request body is too large"}
@@ -252,11 +254,11 @@ func halfSurrogate(document string) bool {
 	return false
 }
 
-// write sends the response. Data is written as it is: encoding it again would
+// Write sends the response. Data is written as it is: encoding it again would
 // cost as much as making it.
-func write(w http.ResponseWriter, status int, response *graphql.Response) {
+func Write(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil { // the client has left
-		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": Timeout}}}}
+		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": codes.Timeout}}}}
 	}
 	var before, after bytes.Buffer // the data
 	separator := "{"

@@ -1,4 +1,4 @@
-// Package direct is what the generated encoders of graph/generated/direct.go
+// Package encode is what the generated encoders of graph/generated/encode.go
 // are made of. They write the fields of a resolver's result straight into the
 // answer, by a plan made once for each selection of a request, where gqlgen's
 // executor makes a context, a goroutine or a closure for each value.
@@ -8,7 +8,7 @@
 // ([graph/generated.Direct]): it gets a root resolver's result and hands back
 // the finished JSON. A field whose value cannot be had or written goes through
 // gqlgen's own code for it, so errors, their paths and null propagation are gqlgen's.
-package direct
+package encode
 
 import (
 	"bytes"

@@ -1,146 +1,22 @@
-package graph
+package validate
 
 import (
 	"context"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/validator/core"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/threadstore/threadstore/graph/codes"
 	"github.com/threadstore/threadstore/graph/model"
 )
 
-// validationRules are gqlparser's, and ours.
-func validationRules() *rules.Rules {
-	r := rules.NewDefaultRules()
-	r.AddRule("StrictValues", strictValues)
-	overlapping := rules.OverlappingFieldsCanBeMergedRule
-	r.ReplaceRule(overlapping.Name, func(observers *core.Events, addError core.AddErrFunc) {
-		fewRepetitions(observers, addError, overlapping.RuleFunc)
-	})
-	return r
-}
-
-// maxRepetitions is how often one response name may stand in a selection set.
-// The rule about overlapping fields compares every two of them: 14,000 take it
-// 11 seconds. No client repeats itself that much by honest means.
-const maxRepetitions = 100
-
-// fewRepetitions runs a rule on documents that do not repeat a field beyond maxRepetitions.
-func fewRepetitions(observers *core.Events, addError core.AddErrFunc, rule core.RuleFunc) {
-	seen := false
-	observers.OnOperation(func(w *core.Walker, op *ast.OperationDefinition) {
-		if seen {
-			return
-		}
-		seen = true
-		sets := []ast.SelectionSet{}
-		for _, o := range w.Document.Operations {
-			sets = append(sets, o.SelectionSet)
-		}
-		for _, f := range w.Document.Fragments {
-			sets = append(sets, f.SelectionSet)
-		}
-		for _, set := range sets {
-			if repeats(set, map[string]int{}) {
-				addError(core.Message("A field must not stand in a selection set more than %d times.", maxRepetitions), core.At(op.Position))
-				return
-			}
-		}
-		inner := &core.Events{}
-		rule(inner, addError)
-		core.Walk(w.Schema, w.Document, inner)
-	})
-}
-
-// repeats reports whether a response name stands in the selection set, or in one inside it, too often.
-func repeats(set ast.SelectionSet, names map[string]int) bool {
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			if names[s.Alias]++; names[s.Alias] > maxRepetitions || repeats(s.SelectionSet, map[string]int{}) {
-				return true
-			}
-		case *ast.InlineFragment:
-			if repeats(s.SelectionSet, names) {
-				return true
-			}
-		case *ast.FragmentSpread:
-			if names["..."+s.Name]++; names["..."+s.Name] > maxRepetitions {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// strictValues refuses in a document what gqlparser leaves to the execution:
-// numbers beyond 64 bits (which would panic when the arguments are read),
-// integers beyond 32 bits for Int, and literals that our scalars do not take.
-func strictValues(observers *core.Events, addError core.AddErrFunc) {
-	refuse := func(v *ast.Value, format string, args ...any) {
-		addError(core.Message(format, args...), core.At(v.Position))
-	}
-	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
-		switch v.Kind {
-		case ast.IntValue:
-			n, err := strconv.ParseInt(v.Raw, 10, 64)
-			if err != nil {
-				refuse(v, "An inline integer must have at most 64 bits; give larger ones in a variable.")
-			} else if v.Definition != nil && v.Definition.Name == "Int" && (n < math.MinInt32 || n > math.MaxInt32) {
-				refuse(v, "Int cannot represent non 32-bit signed integer value: %s.", v.Raw)
-			}
-		case ast.FloatValue:
-			if f, err := strconv.ParseFloat(v.Raw, 64); err != nil || math.IsInf(f, 0) {
-				refuse(v, "An inline number must fit 64 bits; give others in a variable.")
-			}
-		}
-		if v.Definition == nil || v.ExpectedType == nil || v.Kind == ast.Variable || v.Kind == ast.NullValue ||
-			v.Kind == ast.ListValue && v.ExpectedType.Elem != nil {
-			return
-		}
-		switch v.Definition.Name {
-		case "JSONObject":
-			if v.Kind != ast.ObjectValue {
-				refuse(v, "JSONObject must be an object.")
-				return
-			}
-			if e := enumIn(v); e != nil {
-				refuse(e, "An enum value is no JSON value.")
-			}
-		case "DateTime":
-			if v.Kind != ast.StringValue && v.Kind != ast.BlockValue {
-				refuse(v, "DateTime must be a string.")
-			} else if _, err := model.UnmarshalDateTime(v.Raw); err != nil {
-				refuse(v, "DateTime %s.", err)
-			}
-		}
-	})
-}
-
-// enumIn returns an enum literal inside v, nil if there is none.
-func enumIn(v *ast.Value) *ast.Value {
-	if v.Kind == ast.EnumValue {
-		return v
-	}
-	for _, c := range v.Children {
-		if e := enumIn(c.Value); e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
-// variable is how the path of an error in a variable begins, in gqlparser's errors as in ours.
-const variable = ast.PathName("variable")
+// Variable is how the path of an error in a variable begins, in gqlparser's errors as in ours.
+const Variable = ast.PathName("variable")
 
 // strictVariables is an extension that checks the values of variables as the
 // specification has it, before anything is executed. gqlparser's own check
@@ -159,7 +35,7 @@ func (s *strictVariables) Validate(es graphql.ExecutableSchema) error {
 func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	refuse := func(err *gqlerror.Error) *gqlerror.Error {
 		if err != nil {
-			err.Extensions = map[string]any{"code": BadUserInput}
+			err.Extensions = map[string]any{"code": codes.BadUserInput}
 		}
 		return err
 	}
@@ -170,7 +46,7 @@ func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.
 			continue
 		}
 		null[def.Variable] = v == nil
-		path := ast.Path{variable, ast.PathName(def.Variable)}
+		path := ast.Path{Variable, ast.PathName(def.Variable)}
 		if err := strict(s.types, def.Type, v, path); err != nil {
 			return refuse(err)
 		}
@@ -259,7 +135,7 @@ func (n nullPositions) arguments(list ast.ArgumentList) *gqlerror.Error {
 
 func (n nullPositions) value(v *ast.Value) *gqlerror.Error {
 	if v.Kind == ast.Variable && n.null[v.Raw] && v.ExpectedType != nil && v.ExpectedType.NonNull {
-		return gqlerror.ErrorPathf(ast.Path{variable, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
+		return gqlerror.ErrorPathf(ast.Path{Variable, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
 	}
 	for _, c := range v.Children {
 		if err := n.value(c.Value); err != nil {
