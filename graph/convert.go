@@ -12,8 +12,8 @@ import (
 // This file turns API inputs into the domain's types. Errors are *db.Error with
 // the path of the input, the argument's name first.
 
-// checkPage checks the arguments of a list.
-func (r *Resolver) checkPage(limit, offset int) error {
+// checkLimits checks the arguments of a list.
+func (r *Resolver) checkLimits(limit, offset int) error {
 	if limit < 0 || limit > r.MaxPage {
 		return db.Invalidf([]any{"limit"}, "must be 0 to %d", r.MaxPage)
 	}
@@ -202,10 +202,10 @@ func attachment(in model.AttachmentInput) (db.Attachment, error) {
 func metrics(in model.MessageMetricsInput) db.Metrics {
 	m := db.Metrics{Model: in.Model.Value()}
 	if t := in.Timing.Value(); t != nil {
-		m.Timing = db.Timing{StartedAt: t.StartedAt.Value(), EndedAt: t.EndedAt.Value(), LatencyMS: or0(t.LatencyMs)}
+		m.Timing = db.Timing{StartedAt: t.StartedAt.Value(), EndedAt: t.EndedAt.Value(), LatencyMS: valueOrZero(t.LatencyMs)}
 	}
 	if u := in.Usage.Value(); u != nil {
-		m.Usage = db.TokenUsage{PromptTokens: or0(u.PromptTokens), CompletionTokens: or0(u.CompletionTokens), TotalTokens: or0(u.TotalTokens)}
+		m.Usage = db.TokenUsage{PromptTokens: valueOrZero(u.PromptTokens), CompletionTokens: valueOrZero(u.CompletionTokens), TotalTokens: valueOrZero(u.TotalTokens)}
 	}
 	if w := in.WeaveCall.Value(); w != nil {
 		m.WeaveCall = &db.WeaveCall{CallID: w.CallID, UIURL: w.UIURL}
@@ -213,8 +213,8 @@ func metrics(in model.MessageMetricsInput) db.Metrics {
 	return m
 }
 
-// or0 returns the number given, 0 for none.
-func or0[T int | float64](o graphql.Omittable[*T]) T {
+// valueOrZero returns the number given, 0 for none.
+func valueOrZero[T int | float64](o graphql.Omittable[*T]) T {
 	if v := o.Value(); v != nil {
 		return *v
 	}

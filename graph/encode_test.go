@@ -60,12 +60,12 @@ func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 	dbtest.Exec(t, raw, `UPDATE messages SET attachments = '[{}]' WHERE id = 'sample-stock/3'`)
 
 	plain, fast := o, o
-	graph.Plain(&plain)
-	graph.Seeing(func(ctx context.Context, next graphql.Resolver) (any, error) {
+	graph.GqlgenOnly(&plain)
+	graph.Observe(func(ctx context.Context, next graphql.Resolver) (any, error) {
 		result, err := next(ctx)
 		if fc := graphql.GetFieldContext(ctx); err == nil && fc.Parent != nil && fc.Parent.Parent == nil {
 			switch v := result.(type) {
-			case encode.JSON:
+			case encode.Encoded:
 				d.encoded.Add(1)
 			case *db.Thread:
 				if v != nil {
@@ -140,8 +140,8 @@ func (d *duel) compare(t testing.TB, query string, variables map[string]any) ans
 	return ours
 }
 
-// TestDirect asks thousands of random queries.
-func TestDirect(t *testing.T) {
+// TestEncoders asks thousands of random queries.
+func TestEncoders(t *testing.T) {
 	d := newDuel(t)
 	withErrors, fields := 0, map[string]bool{}
 	const n = 3000
@@ -178,8 +178,8 @@ func TestDirect(t *testing.T) {
 	t.Logf("%d operations, %d results encoded directly and %d not, %d operations with errors", n, encoded, left, withErrors)
 }
 
-// TestDirectFailures makes the resolver of a field fail that is not of a list.
-func TestDirectFailures(t *testing.T) {
+// TestEncoderFailures makes the resolver of a field fail that is not of a list.
+func TestEncoderFailures(t *testing.T) {
 	for _, err := range []error{errors.New("broken"), nil} { // nil is a panic
 		d := newDuel(t, func(o *graph.Options) { o.Threads = failing{o.Threads, err} })
 		for _, query := range []string{
@@ -193,8 +193,8 @@ func TestDirectFailures(t *testing.T) {
 	}
 }
 
-// TestDirectMutations sends what leaves the same answer when it is sent again.
-func TestDirectMutations(t *testing.T) {
+// TestEncoderMutations sends what leaves the same answer when it is sent again.
+func TestEncoderMutations(t *testing.T) {
 	d := newDuel(t)
 	for _, m := range []string{
 		`mutation { addMessage(threadId: "sample-refund", message: {id: "again", role: USER, content: "x"}) { id sequence thread { id messageCount messages(last: 2) { id } } } }`,
@@ -208,8 +208,8 @@ func TestDirectMutations(t *testing.T) {
 	}
 }
 
-// FuzzDirect lets the fuzzer choose the queries: go test ./graph -run - -fuzz FuzzDirect -fuzztime 10m
-func FuzzDirect(f *testing.F) {
+// FuzzEncoders lets the fuzzer choose the queries: go test ./graph -run - -fuzz FuzzEncoders -fuzztime 10m
+func FuzzEncoders(f *testing.F) {
 	d := newDuel(f)
 	for seed := range uint64(20) {
 		f.Add(binary.LittleEndian.AppendUint64(nil, seed))

@@ -49,10 +49,10 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 		}
 	case framework != nil && framework.Err == nil:
 		shown.Message, shown.Rule = framework.Message, framework.Rule
-		if ofVariable(framework) { // "must be defined"
-			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(validate.Variable)+".") + ": " + shown.Message
+		if isVariableError(framework) { // "must be defined"
+			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(validate.VariablePath)+".") + ": " + shown.Message
 		}
-		shown.Message = short(shown.Message)
+		shown.Message = truncate(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
 		h.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
@@ -68,23 +68,23 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 // maxMessage is how long a message of the framework may be, in bytes: it can quote names of a client's choice.
 const maxMessage = 500
 
-func short(message string) string {
+func truncate(message string) string {
 	if len(message) <= maxMessage {
 		return message
 	}
 	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
-// ofVariable reports whether err is about the value of a variable.
-func ofVariable(err *gqlerror.Error) bool {
-	return len(err.Path) > 0 && err.Path[0] == validate.Variable
+// isVariableError reports whether err is about the value of a variable.
+func isVariableError(err *gqlerror.Error) bool {
+	return len(err.Path) > 0 && err.Path[0] == validate.VariablePath
 }
 
 // frameworkCode translates the codes of gqlgen and gqlparser, who reject requests before a resolver runs.
 func frameworkCode(err *gqlerror.Error) string {
 	code, _ := err.Extensions["code"].(string)
 	switch {
-	case code == codes.ValidationFailed && ofVariable(err):
+	case code == codes.ValidationFailed && isVariableError(err):
 		return codes.BadUserInput // a variable's value is not the document's fault
 	case code != "":
 		return code

@@ -35,8 +35,8 @@ type Options struct {
 	MaxComplexity int      // largest cost of a request
 	CORSOrigins   []string // origins of other pages whose scripts may call the API; "*" is any
 
-	plain bool                    // tests: gqlgen's executor alone, to compare with
-	seen  graphql.FieldMiddleware // tests: sees what every field resolves to, may be nil
+	gqlgenOnly bool                    // tests: gqlgen's executor alone, to compare with
+	observe    graphql.FieldMiddleware // tests: sees what every field resolves to, may be nil
 }
 
 // server is what the handlers share.
@@ -57,7 +57,7 @@ const readyTimeout = 5 * time.Second
 //	/readyz          200 while the database can be reached and is migrated, else 503
 func New(o Options) http.Handler {
 	h := &server{log: o.Log}
-	own, sdl := schema(o.MaxPage)
+	own, sdl := schemaFor(o.MaxPage)
 	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     own,
 		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
@@ -70,14 +70,14 @@ func New(o Options) http.Handler {
 	gql.SetRecoverFunc(recovered)
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-		return next(loaders.Attach(onlyAsked(ctx), o.Threads, o.Messages))
+		return next(loaders.Attach(withProjection(ctx), o.Threads, o.Messages))
 	})
 	gql.AroundFields(introspectionNulls)
-	if o.seen != nil {
-		gql.AroundFields(o.seen)
+	if o.observe != nil {
+		gql.AroundFields(o.observe)
 	}
-	if !o.plain {
-		gql.AroundFields(generated.Direct(executable))
+	if !o.gqlgenOnly {
+		gql.AroundFields(generated.EncodeRootFields(executable))
 	}
 	gql.AroundResponses(h.logResponse)
 

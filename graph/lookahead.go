@@ -27,10 +27,10 @@ var (
 	}
 )
 
-// onlyAsked returns a context with which the repositories read only what the
+// withProjection returns a context with which the repositories read only what the
 // operation asks for: of every thread what it asks for of any, and so for
 // messages, since one that was read for one field serves the others.
-func onlyAsked(ctx context.Context) context.Context {
+func withProjection(ctx context.Context) context.Context {
 	op := graphql.GetOperationContext(ctx)
 	var threads, messages db.Columns
 	visited := map[string]bool{}

@@ -22,7 +22,7 @@ func (h *server) logResponse(ctx context.Context, next graphql.ResponseHandler) 
 	if graphql.HasOperationContext(ctx) {
 		op := graphql.GetOperationContext(ctx)
 		if op.Operation != nil {
-			attrs = append(attrs, slog.String("kind", string(op.Operation.Operation)), slog.String("name", short(op.Operation.Name)))
+			attrs = append(attrs, slog.String("kind", string(op.Operation.Operation)), slog.String("name", truncate(op.Operation.Name)))
 		}
 		attrs = append(attrs, slog.Float64("ms", float64(time.Since(op.Stats.OperationStart).Microseconds())/1000))
 	}

@@ -36,19 +36,19 @@ type Resolver struct {
 	MaxPage  int // largest limit
 }
 
-// page announces a list of threads to the loaders and returns it.
-func page(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, error) {
+// announce tells the loaders of a list of threads to the loaders and returns it.
+func announce(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, error) {
 	if err == nil {
 		loaders.For(ctx).Announce(threads...)
 	}
 	return threads, err
 }
 
-// withThread returns messages of one thread. If their thread is asked for, it
+// unlessThreadGone returns messages of one thread. If their thread is asked for, it
 // is read here and not later: when it was deleted meanwhile, the messages are as
 // unknown as it is, and Message.thread cannot be null.
-func withThread(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
-	if len(messages) == 0 || !asksForThread(ctx) {
+func unlessThreadGone(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
+	if len(messages) == 0 || !selectsThread(ctx) {
 		return messages, nil
 	}
 	t, err := loaders.For(ctx).Thread(ctx, threadID)
@@ -58,20 +58,20 @@ func withThread(ctx context.Context, threadID string, messages []*db.Message) ([
 	return messages, nil
 }
 
-// asksForThread reports whether the thread of the current field, messages, is asked for.
-func asksForThread(ctx context.Context) bool {
-	return hasThread(graphql.CollectFieldsCtx(ctx, []string{"Message"}))
+// selectsThread reports whether the thread of the current field, messages, is asked for.
+func selectsThread(ctx context.Context) bool {
+	return containsThread(graphql.CollectFieldsCtx(ctx, []string{"Message"}))
 }
 
-func hasThread(fields []graphql.CollectedField) bool {
+func containsThread(fields []graphql.CollectedField) bool {
 	return slices.ContainsFunc(fields, func(f graphql.CollectedField) bool { return f.Name == "thread" })
 }
 
-// onlyWindow returns the window of the messages that the current field, a
+// lookaheadWindow returns the window of the messages that the current field, a
 // thread, is asked for, and how many times; 0 when the messages may lead back to
 // the thread and be asked for again. It reports false when there is none, more than one, or
 // one that is left to its own resolver: with roles, or with a mistake.
-func onlyWindow(ctx context.Context) (only db.Window, times int, found bool) {
+func lookaheadWindow(ctx context.Context) (only db.Window, times int, found bool) {
 	op := graphql.GetOperationContext(ctx)
 	back := false
 	for _, f := range graphql.CollectFieldsCtx(ctx, []string{"Thread"}) {
@@ -96,7 +96,7 @@ func onlyWindow(ctx context.Context) (only db.Window, times int, found bool) {
 		}
 		only, found = w, true
 		times++
-		back = back || hasThread(graphql.CollectFields(op, f.Selections, []string{"Message"}))
+		back = back || containsThread(graphql.CollectFields(op, f.Selections, []string{"Message"}))
 	}
 	if back {
 		times = 0
@@ -104,8 +104,8 @@ func onlyWindow(ctx context.Context) (only db.Window, times int, found bool) {
 	return only, times, found
 }
 
-// asksBeyond reports whether the current field, a connection, is asked what is beyond the cursors of its page.
-func asksBeyond(ctx context.Context, p db.PageRequest) bool {
+// needsBoundaryFlags reports whether the current field, a connection, is asked what is beyond the cursors of its page.
+func needsBoundaryFlags(ctx context.Context, p db.PageRequest) bool {
 	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
 		if info.Name != "pageInfo" {
 			continue
@@ -119,8 +119,8 @@ func asksBeyond(ctx context.Context, p db.PageRequest) bool {
 	return false
 }
 
-// add appends messages and lets their thread be found as it was right after.
-func (r *Resolver) add(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
+// appendMessages appends messages and lets their thread be found as it was right after.
+func (r *Resolver) appendMessages(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
 	messages, thread, err := r.Messages.Add(ctx, threadID, patches)
 	set := loaders.For(ctx)
 	set.Reset()

@@ -37,7 +37,7 @@ func (h *server) loadSample(o Options) http.Handler {
 			case db.Unavailable.Is(err), db.Timeout.Is(err):
 				status = http.StatusServiceUnavailable
 			}
-			transport.Write(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
+			transport.WriteResponse(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
 			return
 		}
 		_ = json.NewEncoder(w).Encode(done) // the client may be gone

@@ -15,9 +15,9 @@ import (
 	"github.com/threadstore/threadstore/graph/generated"
 )
 
-// schema returns the schema for a page maximum, and its text: schema.graphqls,
+// schemaFor returns the schema for a page maximum, and its text: schema.graphqls,
 // in which a default limit above the maximum becomes it.
-func schema(maxPage int) (*ast.Schema, string) {
+func schemaFor(maxPage int) (*ast.Schema, string) {
 	s := generated.NewExecutableSchema(generated.Config{}).Schema()
 	text := []rune(s.Query.Position.Src.Input)              // a Position counts runes
 	for _, field := range slices.Backward(s.Query.Fields) { // so that the positions of those to come stay right

@@ -45,7 +45,7 @@ func (r *mutationResolver) AddMessage(ctx context.Context, threadID string, mess
 	if err != nil {
 		return nil, db.At(err, "message")
 	}
-	added, err := r.add(ctx, threadID, []db.MessagePatch{patch})
+	added, err := r.appendMessages(ctx, threadID, []db.MessagePatch{patch})
 	if err != nil {
 		return nil, withoutIndex(err, "message")
 	}
@@ -57,23 +57,23 @@ func (r *mutationResolver) AddMessages(ctx context.Context, threadID string, mes
 	if err != nil {
 		return nil, db.At(err, "messages")
 	}
-	added, err := r.add(ctx, threadID, patches)
+	added, err := r.appendMessages(ctx, threadID, patches)
 	return added, db.At(err, "messages")
 }
 
 func (r *queryResolver) Thread(ctx context.Context, id string) (*db.Thread, error) {
-	if w, times, ok := onlyWindow(ctx); ok {
-		return loaders.For(ctx).ThreadWith(ctx, id, w, times)
+	if w, times, ok := lookaheadWindow(ctx); ok {
+		return loaders.For(ctx).ThreadWithMessages(ctx, id, w, times)
 	}
 	return loaders.For(ctx).Thread(ctx, id)
 }
 
 func (r *queryResolver) Threads(ctx context.Context, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkPage(limit, offset); err != nil {
+	if err := r.checkLimits(limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.List(ctx, limit, offset)
-	return page(ctx, threads, err)
+	return announce(ctx, threads, err)
 }
 
 func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ThreadConnection, error) {
@@ -81,7 +81,7 @@ func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after 
 	if err != nil {
 		return nil, err
 	}
-	request.Beyond = asksBeyond(ctx, request)
+	request.Beyond = needsBoundaryFlags(ctx, request)
 	found, err := r.Resolver.Threads.Page(ctx, request)
 	if err != nil {
 		return nil, err
@@ -99,19 +99,19 @@ func (r *queryResolver) RecentThreads(ctx context.Context, limit *int) ([]*db.Th
 }
 
 func (r *queryResolver) FindThreadsByAttributes(ctx context.Context, attributes map[string]any, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkPage(limit, offset); err != nil {
+	if err := r.checkLimits(limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindByAttributes(ctx, attributes, limit, offset)
-	return page(ctx, threads, err)
+	return announce(ctx, threads, err)
 }
 
 func (r *queryResolver) FindThreadsBySource(ctx context.Context, name string, properties map[string]any, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkPage(limit, offset); err != nil {
+	if err := r.checkLimits(limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindBySource(ctx, name, properties, limit, offset)
-	return page(ctx, threads, err)
+	return announce(ctx, threads, err)
 }
 
 func (r *queryResolver) Messages(ctx context.Context, threadID string, first *int, last *int, afterSequence *int, beforeSequence *int, roles []db.Role) ([]*db.Message, error) {
@@ -123,7 +123,7 @@ func (r *queryResolver) Messages(ctx context.Context, threadID string, first *in
 	if err != nil {
 		return nil, err
 	}
-	return withThread(ctx, threadID, messages)
+	return unlessThreadGone(ctx, threadID, messages)
 }
 
 func (r *queryResolver) Message(ctx context.Context, id string) (*db.Message, error) {
@@ -131,7 +131,7 @@ func (r *queryResolver) Message(ctx context.Context, id string) (*db.Message, er
 	if err != nil || m == nil {
 		return nil, err
 	}
-	found, err := withThread(ctx, m.ThreadID, []*db.Message{m})
+	found, err := unlessThreadGone(ctx, m.ThreadID, []*db.Message{m})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}

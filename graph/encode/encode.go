@@ -5,7 +5,7 @@
 //
 // gqlgen stays in charge: it runs the operation, the root fields and their
 // middleware, and whatever fails. Its field middleware is where we come in
-// ([graph/generated.Direct]): it gets a root resolver's result and hands back
+// ([graph/generated.EncodeRootFields]): it gets a root resolver's result and hands back
 // the finished JSON. A field whose value cannot be had or written goes through
 // gqlgen's own code for it, so errors, their paths and null propagation are gqlgen's.
 package encode
@@ -30,8 +30,8 @@ type Plan struct{ Fields []Field }
 // Field is one field of the answer.
 type Field struct {
 	graphql.CollectedField
-	// Number is which field of the type it is; the generated code has the constants.
-	Number int
+	// Index is which field of the type it is; the generated code has the constants.
+	Index int
 	// Key is the JSON before the value: a comma but for the first, and the name.
 	Key string
 	// Plans are of the object types that the value can have, in the order of their names; nil for a scalar.
@@ -42,7 +42,7 @@ type Field struct {
 
 // NewPlan returns the plan for what was collected on a type; number and plans
 // are the type's.
-func NewPlan(fields []graphql.CollectedField, typename string, number func(name string) int, plans func(*Field)) *Plan {
+func NewPlan(fields []graphql.CollectedField, typeName string, number func(name string) int, plans func(*Field)) *Plan {
 	p := &Plan{Fields: make([]Field, 0, len(fields))}
 	for _, field := range fields {
 		// The one field that can be collected twice under one name: of a union and of its member.
@@ -54,11 +54,11 @@ func NewPlan(fields []graphql.CollectedField, typename string, number func(name 
 			key = append(key, ',')
 		}
 		key = append(AppendString(key, field.Alias), ':')
-		f := Field{CollectedField: field, Number: Typename}
+		f := Field{CollectedField: field, Index: Typename}
 		if field.Name == "__typename" {
-			key = AppendString(key, typename)
+			key = AppendString(key, typeName)
 		} else {
-			f.Number = number(field.Name)
+			f.Index = number(field.Name)
 			plans(&f)
 		}
 		f.Key = string(key)
@@ -70,10 +70,10 @@ func NewPlan(fields []graphql.CollectedField, typename string, number func(name 
 // Typename is the number of __typename, whose value is part of its key.
 const Typename = -1
 
-// Place is where in the answer an encoder is. It becomes a context only when somebody asks.
-type Place struct {
-	Above *Place
-	Made  context.Context // the context, if it is there already
+// PathNode is where in the answer an encoder is. It becomes a context only when somebody asks.
+type PathNode struct {
+	Parent *PathNode
+	Ctx    context.Context // the context, if it is there already
 	// Either the field of an object, or the place in a list.
 	Field  *Field
 	Object string // the type that Field is of
@@ -81,9 +81,9 @@ type Place struct {
 }
 
 // Context returns the context of the place, as gqlgen would have made it.
-func (p *Place) Context() context.Context {
-	if p.Made != nil {
-		return p.Made
+func (p *PathNode) Context() context.Context {
+	if p.Ctx != nil {
+		return p.Ctx
 	}
 	fc := &graphql.FieldContext{}
 	if p.Field != nil {
@@ -92,50 +92,50 @@ func (p *Place) Context() context.Context {
 		index := p.Index
 		fc.Index = &index
 	}
-	return graphql.WithFieldContext(p.Above.Context(), fc)
+	return graphql.WithFieldContext(p.Parent.Context(), fc)
 }
 
-// JSON is a finished piece of the answer, to be written once.
-type JSON struct{ buffer *Buffer }
+// Encoded is a finished piece of the answer, to be written once.
+type Encoded struct{ buffer *Buffer }
 
 // MarshalGQL writes it. A large one becomes the answer itself, if little stands
 // before it: copying it would take its size once more.
-func (j JSON) MarshalGQL(w io.Writer) {
-	b := j.buffer.B
+func (e Encoded) MarshalGQL(w io.Writer) {
+	b := e.buffer.B
 	to, ok := w.(*bytes.Buffer)
-	if ok && len(b) > maxKept && to.Len() <= headroom {
-		from := headroom - to.Len()
+	if ok && len(b) > maxPooled && to.Len() <= prefixRoom {
+		from := prefixRoom - to.Len()
 		copy(b[from:], to.Bytes())
 		*to = *bytes.NewBuffer(b[from:])
 		return
 	}
-	_, _ = w.Write(b[headroom:]) // gqlgen's writers are buffers
-	if cap(b) <= maxKept {
-		buffers.Put(j.buffer)
+	_, _ = w.Write(b[prefixRoom:]) // gqlgen's writers are buffers
+	if cap(b) <= maxPooled {
+		buffers.Put(e.buffer)
 	}
 }
 
 const (
-	// maxKept is the largest buffer, in bytes, that waits for the next answer.
-	maxKept = 1 << 20
-	// headroom is left free at the beginning of a buffer, in bytes, for what stands before a large piece: the name of its field.
-	headroom = 256
+	// maxPooled is the largest buffer, in bytes, that waits for the next answer.
+	maxPooled = 1 << 20
+	// prefixRoom is left free at the beginning of a buffer, in bytes, for what stands before a large piece: the name of its field.
+	prefixRoom = 256
 )
 
-var buffers = sync.Pool{New: func() any { return &Buffer{make([]byte, headroom, 4<<10)} }}
+var buffers = sync.Pool{New: func() any { return &Buffer{make([]byte, prefixRoom, 4<<10)} }}
 
 // NewBuffer returns an empty buffer, which JSON gives back when it has been written.
 func NewBuffer() *Buffer {
 	b := buffers.Get().(*Buffer)
-	b.B = b.B[:headroom]
+	b.B = b.B[:prefixRoom]
 	return b
 }
 
-// JSON returns what is in the buffer as the answer; nothing may be added any more.
-func (b *Buffer) JSON() JSON { return JSON{b} }
+// Encoded returns what is in the buffer as the answer; nothing may be added any more.
+func (b *Buffer) Encoded() Encoded { return Encoded{b} }
 
-// Written stands for a value that is in the buffer already.
-var Written graphql.Marshaler = written{}
+// AlreadyWritten stands for a value that is in the buffer already.
+var AlreadyWritten graphql.Marshaler = written{}
 
 type written struct{}
 
@@ -149,18 +149,18 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Expect makes room, once, for the rest of a long list that began at start and
+// GrowForList makes room, once, for the rest of a long list that began at start and
 // of which done elements are written: growing by and by would leave pieces behind
 // that together are several times the answer.
-func (b *Buffer) Expect(start, done, all int) {
+func (b *Buffer) GrowForList(start, done, all int) {
 	const enough = 1000 // to tell how long the others are
 	if done == enough && all > enough {
-		b.B = slices.Grow(b.B, (len(b.B)-start)/enough*(all-enough)*21/20+headroom)
+		b.B = slices.Grow(b.B, (len(b.B)-start)/enough*(all-enough)*21/20+prefixRoom)
 	}
 }
 
-// Marshaled appends what gqlgen has made of a value and reports whether it is not null.
-func (b *Buffer) Marshaled(m graphql.Marshaler) bool {
+// Marshal appends what gqlgen has made of a value and reports whether it is not null.
+func (b *Buffer) Marshal(m graphql.Marshaler) bool {
 	m.MarshalGQL(b)
 	return m != graphql.Null && m != graphql.RequiredNull
 }
@@ -245,8 +245,8 @@ func (b *Buffer) TimeOrNull(t *time.Time) {
 	b.Time(*t)
 }
 
-// special are the bytes that a JSON string cannot hold as they are.
-var special = func() (s [256]bool) {
+// mustEscape are the bytes that a JSON string cannot hold as they are.
+var mustEscape = func() (s [256]bool) {
 	for c := range 0x20 {
 		s[c] = true
 	}
@@ -262,7 +262,7 @@ func AppendString(b []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if !special[c] {
+		if !mustEscape[c] {
 			continue
 		}
 		b = append(b, s[start:i]...)

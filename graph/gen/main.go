@@ -51,9 +51,9 @@ type field struct {
 	Value string   // the code that appends v
 }
 
-// NeedsPlace reports whether the code of Value has a use for at.
-func (f field) NeedsPlace() bool {
-	return strings.Contains(f.Value, "at.") || strings.Contains(f.Value, "&at")
+// NeedsNode reports whether the code of Value uses node.
+func (f field) NeedsNode() bool {
+	return strings.Contains(f.Value, "node.") || strings.Contains(f.Value, "&node")
 }
 
 // GenerateCode is called by gqlgen with all that it knows of the schema.
@@ -107,11 +107,11 @@ func unions(data *codegen.Data) (list []union) {
 }
 
 // possible returns the object types of a definition, none of a scalar.
-func possible(data *codegen.Data, d *ast.Definition) (names []string) {
-	if d.Kind != ast.Object && d.Kind != ast.Union && d.Kind != ast.Interface {
+func possible(data *codegen.Data, def *ast.Definition) (names []string) {
+	if def.Kind != ast.Object && def.Kind != ast.Union && def.Kind != ast.Interface {
 		return nil
 	}
-	for _, p := range data.Schema.GetPossibleTypes(d) {
+	for _, p := range data.Schema.GetPossibleTypes(def) {
 		names = append(names, p.Name)
 	}
 	slices.Sort(names)
@@ -141,7 +141,7 @@ func results(data *codegen.Data) (list []result) {
 	return list
 }
 
-// value returns the code that appends v, a value of the field, to d and sets ok
+// value returns the code that appends v, a value of the field, to enc and sets ok
 // to false when there must be one and is none.
 func value(data *codegen.Data, f *codegen.Field) string {
 	ref := f.TypeReference
@@ -150,14 +150,14 @@ func value(data *codegen.Data, f *codegen.Field) string {
 	if ref.Marshaler != nil {
 		marshaler = ref.Marshaler.Name()
 	}
-	theirs := fmt.Sprintf("d.Marshaled(d.%s(at.Context(), f.Selections, v))", ref.MarshalFunc())
+	viaGqlgen := fmt.Sprintf("enc.Marshal(enc.%s(node.Context(), f.Selections, v))", ref.MarshalFunc())
 	if ref.GQL.NonNull {
-		theirs = "ok = " + theirs + " && ok"
+		viaGqlgen = "ok = " + viaGqlgen + " && ok"
 	}
-	simple := func(method string) string { return "d." + method + "(v)" }
+	simple := func(method string) string { return "enc." + method + "(v)" }
 	switch {
 	case ref.GQL.Elem == nil && ref.HasEnumValues() && ref.GQL.NonNull && !strings.HasPrefix(goType, "*"):
-		return fmt.Sprintf("d.String(%s[v])", ref.EnumMarshalVar(false))
+		return fmt.Sprintf("enc.String(%s[v])", ref.EnumMarshalVar(false))
 	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "string":
 		return simple("String")
 	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "*string" && !ref.GQL.NonNull:
@@ -173,44 +173,44 @@ func value(data *codegen.Data, f *codegen.Field) string {
 	case ref.GQL.Elem == nil && marshaler == "MarshalDateTime" && goType == "*time.Time" && !ref.GQL.NonNull:
 		return simple("TimeOrNull")
 	case ref.GQL.Elem == nil && marshaler == "MarshalStoredObject":
-		return fmt.Sprintf("if v != \"\" {\nd.Raw(string(v))\n} else {\n%s\n}", theirs)
+		return fmt.Sprintf("if v != \"\" {\nenc.Raw(string(v))\n} else {\n%s\n}", viaGqlgen)
 	case len(possible(data, ref.Definition)) > 0:
-		return list(data, ref, theirs)
+		return objectValue(data, ref, viaGqlgen)
 	}
-	return theirs
+	return viaGqlgen
 }
 
-// list returns the code for a value of objects, which may be a list of them.
-func list(data *codegen.Data, ref *config.TypeReference, theirs string) string {
-	one := func(ref *config.TypeReference, v, at string) string {
-		call := fmt.Sprintf("d.encode%s(%s, f.Plans, %s)", ref.Definition.Name, at, v)
+// objectValue returns the code for a value of objects, which may be a list of them.
+func objectValue(data *codegen.Data, ref *config.TypeReference, viaGqlgen string) string {
+	one := func(ref *config.TypeReference, v, node string) string {
+		call := fmt.Sprintf("enc.encode%s(%s, f.Plans, %s)", ref.Definition.Name, node, v)
 		if ref.Definition.Kind == ast.Object {
 			if !ref.IsPtr() {
 				v = "&" + v
 			}
-			call = fmt.Sprintf("d.encode%s(%s, f.Plans[0], %s)", ref.Definition.Name, at, v)
+			call = fmt.Sprintf("enc.encode%s(%s, f.Plans[0], %s)", ref.Definition.Name, node, v)
 		}
 		return call
 	}
 	nilable := ref.IsNilable()
-	done := ""
+	afterItem := ""
 	if ref.Definition.Name == "Message" && ref.GQL.Elem != nil { // there may be very many, and these lists are nobody else's: see graph/loaders
-		done = "v[i] = nil\nd.Expect(start, i+1, len(v))\n"
+		afterItem = "v[i] = nil\nenc.GrowForList(start, i+1, len(v))\n"
 	}
 	switch {
 	case ref.GQL.Elem == nil && nilable && !ref.GQL.NonNull:
-		return fmt.Sprintf("if v == nil {\nd.Null()\n} else if mark := len(d.B); !%s {\nd.B = append(d.B[:mark], \"null\"...)\n}", one(ref, "v", "&at"))
+		return fmt.Sprintf("if v == nil {\nenc.Null()\n} else if mark := len(enc.B); !%s {\nenc.B = append(enc.B[:mark], \"null\"...)\n}", one(ref, "v", "&node"))
 	case ref.GQL.Elem == nil && nilable:
-		return fmt.Sprintf("if v == nil {\n%s\n} else {\nok = %s && ok\n}", theirs, one(ref, "v", "&at"))
+		return fmt.Sprintf("if v == nil {\n%s\n} else {\nok = %s && ok\n}", viaGqlgen, one(ref, "v", "&node"))
 	case ref.GQL.Elem == nil && ref.GQL.NonNull:
-		return fmt.Sprintf("ok = %s && ok", one(ref, "v", "&at"))
+		return fmt.Sprintf("ok = %s && ok", one(ref, "v", "&node"))
 	case ref.GQL.Elem != nil && ref.GQL.NonNull && ref.GQL.Elem.NonNull && ref.GQL.Elem.Elem == nil:
 		start := ""
-		if done != "" {
-			start = "start := len(d.B)\n"
+		if afterItem != "" {
+			start = "start := len(enc.B)\n"
 		}
-		return start + fmt.Sprintf("d.B = append(d.B, '[')\nfor i := range v {\nif i > 0 {\nd.B = append(d.B, ',')\n}\nitem := encode.Place{Above: &at, Index: i}\nok = %s && ok\n%s}\nd.B = append(d.B, ']')",
-			one(ref.Elem(), "v[i]", "&item"), done)
+		return start + fmt.Sprintf("enc.B = append(enc.B, '[')\nfor i := range v {\nif i > 0 {\nenc.B = append(enc.B, ',')\n}\nitem := encode.PathNode{Parent: &node, Index: i}\nok = %s && ok\n%s}\nenc.B = append(enc.B, ']')",
+			one(ref.Elem(), "v[i]", "&item"), afterItem)
 	}
-	return theirs
+	return viaGqlgen
 }

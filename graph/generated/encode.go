@@ -14,8 +14,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Direct returns field middleware that encodes what the root resolvers of the schema return.
-func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
+// EncodeRootFields returns field middleware that encodes what the root resolvers of the schema return.
+func EncodeRootFields(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 	e := schema.(*executableSchema)
 	return func(ctx context.Context, next graphql.Resolver) (any, error) {
 		result, err := next(ctx)
@@ -28,87 +28,87 @@ func Direct(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			if v == nil {
 				return result, nil
 			}
-			d := newEncoder(ctx, e)
-			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThread(fc.Field.Selections)}}
-			at, ok := encode.Place{Made: ctx}, true
+			enc := newEncoder(ctx, e)
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planThread(fc.Field.Selections)}}
+			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				d.Null()
-			} else if mark := len(d.B); !d.encodeThread(&at, f.Plans[0], v) {
-				d.B = append(d.B[:mark], "null"...)
+				enc.Null()
+			} else if mark := len(enc.B); !enc.encodeThread(&node, f.Plans[0], v) {
+				enc.B = append(enc.B[:mark], "null"...)
 			}
 			if !ok {
 				return graphql.Null, nil
 			}
-			return d.JSON(), nil
+			return enc.Encoded(), nil
 		case []*db.Thread:
-			d := newEncoder(ctx, e)
-			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThread(fc.Field.Selections)}}
-			at, ok := encode.Place{Made: ctx}, true
-			d.B = append(d.B, '[')
+			enc := newEncoder(ctx, e)
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planThread(fc.Field.Selections)}}
+			node, ok := encode.PathNode{Ctx: ctx}, true
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeThread(&item, f.Plans[0], v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeThread(&item, f.Plans[0], v[i]) && ok
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 			if !ok {
 				return graphql.Null, nil
 			}
-			return d.JSON(), nil
+			return enc.Encoded(), nil
 		case *model.ThreadConnection:
 			if v == nil {
 				return result, nil
 			}
-			d := newEncoder(ctx, e)
-			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planThreadConnection(fc.Field.Selections)}}
-			at, ok := encode.Place{Made: ctx}, true
+			enc := newEncoder(ctx, e)
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planThreadConnection(fc.Field.Selections)}}
+			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				ok = d.Marshaled(d.marshalNThreadConnection2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋgraphᚋmodelᚐThreadConnection(at.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNThreadConnection2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋgraphᚋmodelᚐThreadConnection(node.Context(), f.Selections, v)) && ok
 			} else {
-				ok = d.encodeThreadConnection(&at, f.Plans[0], v) && ok
+				ok = enc.encodeThreadConnection(&node, f.Plans[0], v) && ok
 			}
 			if !ok {
 				return graphql.Null, nil
 			}
-			return d.JSON(), nil
+			return enc.Encoded(), nil
 		case []*db.Message:
-			d := newEncoder(ctx, e)
-			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planMessage(fc.Field.Selections)}}
-			at, ok := encode.Place{Made: ctx}, true
-			start := len(d.B)
-			d.B = append(d.B, '[')
+			enc := newEncoder(ctx, e)
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planMessage(fc.Field.Selections)}}
+			node, ok := encode.PathNode{Ctx: ctx}, true
+			start := len(enc.B)
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeMessage(&item, f.Plans[0], v[i]) && ok
 				v[i] = nil
-				d.Expect(start, i+1, len(v))
+				enc.GrowForList(start, i+1, len(v))
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 			if !ok {
 				return graphql.Null, nil
 			}
-			return d.JSON(), nil
+			return enc.Encoded(), nil
 		case *db.Message:
 			if v == nil {
 				return result, nil
 			}
-			d := newEncoder(ctx, e)
-			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{d.planMessage(fc.Field.Selections)}}
-			at, ok := encode.Place{Made: ctx}, true
+			enc := newEncoder(ctx, e)
+			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planMessage(fc.Field.Selections)}}
+			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				d.Null()
-			} else if mark := len(d.B); !d.encodeMessage(&at, f.Plans[0], v) {
-				d.B = append(d.B[:mark], "null"...)
+				enc.Null()
+			} else if mark := len(enc.B); !enc.encodeMessage(&node, f.Plans[0], v) {
+				enc.B = append(enc.B[:mark], "null"...)
 			}
 			if !ok {
 				return graphql.Null, nil
 			}
-			return d.JSON(), nil
+			return enc.Encoded(), nil
 		}
 		return result, nil
 	}
@@ -124,8 +124,8 @@ func newEncoder(ctx context.Context, e *executableSchema) *encoder {
 	return &encoder{Buffer: encode.NewBuffer(), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
 }
 
-func (d *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, attachmentImplementors), "Attachment",
+func (enc *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, attachmentImplementors), "Attachment",
 		func(name string) int {
 			switch name {
 			case "filename":
@@ -146,52 +146,52 @@ func (d *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeAttachment(place *encode.Place, plan *encode.Plan, obj *db.Attachment) bool {
+func (enc *encoder) encodeAttachment(objNode *encode.PathNode, plan *encode.Plan, obj *db.Attachment) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // filename
 			v := obj.Filename
-			d.String(v)
+			enc.String(v)
 		case 1: // mimeType
 			v := obj.MimeType
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 2: // fileId
 			v := obj.FileID
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 3: // storagePath
 			v := obj.StoragePath
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 4: // storageBackend
 			v := obj.StorageBackend
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 5: // status
 			v := obj.Status
-			d.String(marshalNAttachmentStatus2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐAttachmentStatus[v])
+			enc.String(marshalNAttachmentStatus2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐAttachmentStatus[v])
 		case 6: // attributes
 			v := obj.Attributes
-			at := encode.Place{Above: place, Object: "Attachment", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "Attachment", Field: f}
 			if v != "" {
-				d.Raw(string(v))
+				enc.Raw(string(v))
 			} else {
-				d.Marshaled(d.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(at.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
 			}
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planImagePart(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, imagePartImplementors), "ImagePart",
+func (enc *encoder) planImagePart(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, imagePartImplementors), "ImagePart",
 		func(name string) int {
 			switch name {
 			case "url":
@@ -200,29 +200,29 @@ func (d *encoder) planImagePart(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeImagePart(place *encode.Place, plan *encode.Plan, obj *db.ImagePart) bool {
+func (enc *encoder) encodeImagePart(objNode *encode.PathNode, plan *encode.Plan, obj *db.ImagePart) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // url
 			v := obj.URL
-			d.String(v)
+			enc.String(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planMessage(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageImplementors), "Message",
+func (enc *encoder) planMessage(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, messageImplementors), "Message",
 		func(name string) int {
 			switch name {
 			case "id":
@@ -257,164 +257,164 @@ func (d *encoder) planMessage(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 1:
-				f.Plans = []*encode.Plan{d.planThread(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planThread(f.Selections)}
 			case 5:
-				f.Plans = []*encode.Plan{d.planImagePart(f.Selections), d.planTextPart(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planImagePart(f.Selections), enc.planTextPart(f.Selections)}
 			case 8:
-				f.Plans = []*encode.Plan{d.planToolCall(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planToolCall(f.Selections)}
 			case 12:
-				f.Plans = []*encode.Plan{d.planAttachment(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planAttachment(f.Selections)}
 			case 13:
-				f.Plans = []*encode.Plan{d.planMessageMetrics(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planMessageMetrics(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeMessage(place *encode.Place, plan *encode.Plan, obj *db.Message) bool {
+func (enc *encoder) encodeMessage(objNode *encode.PathNode, plan *encode.Plan, obj *db.Message) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // id
 			v := obj.ID
-			d.String(v)
+			enc.String(v)
 		case 1: // thread
-			ctx := place.Context()
-			mark := len(d.B)
-			m := graphql.ResolveField(ctx, d.OperationContext, f.CollectedField,
+			ctx := objNode.Context()
+			mark := len(enc.B)
+			m := graphql.ResolveField(ctx, enc.OperationContext, f.CollectedField,
 				func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					if f.Args != nil {
 						return &graphql.FieldContext{Object: "Message", Field: field, IsMethod: true, IsResolver: true, Args: f.Args}, nil
 					}
-					fc, err := d.fieldContext_Message_thread(ctx, field)
+					fc, err := enc.fieldContext_Message_thread(ctx, field)
 					if err == nil {
 						f.Args = fc.Args
 					}
 					return fc, err
 				},
 				func(ctx context.Context) (any, error) {
-					return d.Resolvers.Message().Thread(ctx, obj)
+					return enc.Resolvers.Message().Thread(ctx, obj)
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v *db.Thread) graphql.Marshaler {
-					at, ok := encode.Place{Made: ctx}, true
+					node, ok := encode.PathNode{Ctx: ctx}, true
 					if v == nil {
-						ok = d.Marshaled(d.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(at.Context(), f.Selections, v)) && ok
+						ok = enc.Marshal(enc.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(node.Context(), f.Selections, v)) && ok
 					} else {
-						ok = d.encodeThread(&at, f.Plans[0], v) && ok
+						ok = enc.encodeThread(&node, f.Plans[0], v) && ok
 					}
 					if !ok {
 						return graphql.Null
 					}
-					return encode.Written
+					return encode.AlreadyWritten
 				},
 				true, true)
-			if m != encode.Written {
-				d.B = d.B[:mark]
-				ok = d.Marshaled(m) && ok
+			if m != encode.AlreadyWritten {
+				enc.B = enc.B[:mark]
+				ok = enc.Marshal(m) && ok
 			}
 		case 2: // role
 			v := obj.Role
-			d.String(marshalNRole2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐRole[v])
+			enc.String(marshalNRole2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐRole[v])
 		case 3: // sequence
 			v := obj.Sequence
-			d.Int(v)
+			enc.Int(v)
 		case 4: // content
 			v := obj.Content
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 5: // parts
 			v, err := obj.Parts()
 			if err != nil {
-				ok = d.Marshaled(d._Message_parts(place.Context(), f.CollectedField, obj)) && ok
+				ok = enc.Marshal(enc._Message_parts(objNode.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := encode.Place{Above: place, Object: "Message", Field: f}
-			d.B = append(d.B, '[')
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeContentPart(&item, f.Plans, v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeContentPart(&item, f.Plans, v[i]) && ok
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 		case 6: // name
 			v := obj.Name
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 7: // toolCallId
 			v := obj.ToolCallID
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 8: // toolCalls
 			v, err := obj.ToolCalls()
 			if err != nil {
-				ok = d.Marshaled(d._Message_toolCalls(place.Context(), f.CollectedField, obj)) && ok
+				ok = enc.Marshal(enc._Message_toolCalls(objNode.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := encode.Place{Above: place, Object: "Message", Field: f}
-			d.B = append(d.B, '[')
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeToolCall(&item, f.Plans[0], &v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeToolCall(&item, f.Plans[0], &v[i]) && ok
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 		case 9: // attributes
 			v := obj.Attributes
-			at := encode.Place{Above: place, Object: "Message", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
 			if v != "" {
-				d.Raw(string(v))
+				enc.Raw(string(v))
 			} else {
-				ok = d.Marshaled(d.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(at.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v)) && ok
 			}
 		case 10: // timestamp
 			v := obj.Timestamp
-			d.Time(v)
+			enc.Time(v)
 		case 11: // source
 			v := obj.Source
-			at := encode.Place{Above: place, Object: "Message", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
 			if v != "" {
-				d.Raw(string(v))
+				enc.Raw(string(v))
 			} else {
-				d.Marshaled(d.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(at.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
 			}
 		case 12: // attachments
 			v, err := obj.Attachments()
 			if err != nil {
-				ok = d.Marshaled(d._Message_attachments(place.Context(), f.CollectedField, obj)) && ok
+				ok = enc.Marshal(enc._Message_attachments(objNode.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := encode.Place{Above: place, Object: "Message", Field: f}
-			d.B = append(d.B, '[')
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeAttachment(&item, f.Plans[0], &v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeAttachment(&item, f.Plans[0], &v[i]) && ok
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 		case 13: // metrics
 			v, err := obj.Metrics()
 			if err != nil {
-				ok = d.Marshaled(d._Message_metrics(place.Context(), f.CollectedField, obj)) && ok
+				ok = enc.Marshal(enc._Message_metrics(objNode.Context(), f.CollectedField, obj)) && ok
 				continue
 			}
-			at := encode.Place{Above: place, Object: "Message", Field: f}
-			ok = d.encodeMessageMetrics(&at, f.Plans[0], &v) && ok
+			node := encode.PathNode{Parent: objNode, Object: "Message", Field: f}
+			ok = enc.encodeMessageMetrics(&node, f.Plans[0], &v) && ok
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planMessageMetrics(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageMetricsImplementors), "MessageMetrics",
+func (enc *encoder) planMessageMetrics(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, messageMetricsImplementors), "MessageMetrics",
 		func(name string) int {
 			switch name {
 			case "model":
@@ -429,51 +429,51 @@ func (d *encoder) planMessageMetrics(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 1:
-				f.Plans = []*encode.Plan{d.planMessageTiming(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planMessageTiming(f.Selections)}
 			case 2:
-				f.Plans = []*encode.Plan{d.planTokenUsage(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planTokenUsage(f.Selections)}
 			case 3:
-				f.Plans = []*encode.Plan{d.planWeaveCall(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planWeaveCall(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeMessageMetrics(place *encode.Place, plan *encode.Plan, obj *db.Metrics) bool {
+func (enc *encoder) encodeMessageMetrics(objNode *encode.PathNode, plan *encode.Plan, obj *db.Metrics) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // model
 			v := obj.Model
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 1: // timing
 			v := obj.Timing
-			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
-			ok = d.encodeMessageTiming(&at, f.Plans[0], &v) && ok
+			node := encode.PathNode{Parent: objNode, Object: "MessageMetrics", Field: f}
+			ok = enc.encodeMessageTiming(&node, f.Plans[0], &v) && ok
 		case 2: // usage
 			v := obj.Usage
-			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
-			ok = d.encodeTokenUsage(&at, f.Plans[0], &v) && ok
+			node := encode.PathNode{Parent: objNode, Object: "MessageMetrics", Field: f}
+			ok = enc.encodeTokenUsage(&node, f.Plans[0], &v) && ok
 		case 3: // weaveCall
 			v := obj.WeaveCall
-			at := encode.Place{Above: place, Object: "MessageMetrics", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "MessageMetrics", Field: f}
 			if v == nil {
-				d.Null()
-			} else if mark := len(d.B); !d.encodeWeaveCall(&at, f.Plans[0], v) {
-				d.B = append(d.B[:mark], "null"...)
+				enc.Null()
+			} else if mark := len(enc.B); !enc.encodeWeaveCall(&node, f.Plans[0], v) {
+				enc.B = append(enc.B[:mark], "null"...)
 			}
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planMessageTiming(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, messageTimingImplementors), "MessageTiming",
+func (enc *encoder) planMessageTiming(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, messageTimingImplementors), "MessageTiming",
 		func(name string) int {
 			switch name {
 			case "startedAt":
@@ -486,35 +486,35 @@ func (d *encoder) planMessageTiming(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeMessageTiming(place *encode.Place, plan *encode.Plan, obj *db.Timing) bool {
+func (enc *encoder) encodeMessageTiming(objNode *encode.PathNode, plan *encode.Plan, obj *db.Timing) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // startedAt
 			v := obj.StartedAt
-			d.TimeOrNull(v)
+			enc.TimeOrNull(v)
 		case 1: // endedAt
 			v := obj.EndedAt
-			d.TimeOrNull(v)
+			enc.TimeOrNull(v)
 		case 2: // latencyMs
 			v := obj.LatencyMS
-			d.Float(v)
+			enc.Float(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planPageInfo(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, pageInfoImplementors), "PageInfo",
+func (enc *encoder) planPageInfo(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, pageInfoImplementors), "PageInfo",
 		func(name string) int {
 			switch name {
 			case "hasNextPage":
@@ -529,38 +529,38 @@ func (d *encoder) planPageInfo(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodePageInfo(place *encode.Place, plan *encode.Plan, obj *model.PageInfo) bool {
+func (enc *encoder) encodePageInfo(objNode *encode.PathNode, plan *encode.Plan, obj *model.PageInfo) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // hasNextPage
 			v := obj.HasNextPage
-			d.Bool(v)
+			enc.Bool(v)
 		case 1: // hasPreviousPage
 			v := obj.HasPreviousPage
-			d.Bool(v)
+			enc.Bool(v)
 		case 2: // startCursor
 			v := obj.StartCursor
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 3: // endCursor
 			v := obj.EndCursor
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planTextPart(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, textPartImplementors), "TextPart",
+func (enc *encoder) planTextPart(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, textPartImplementors), "TextPart",
 		func(name string) int {
 			switch name {
 			case "text":
@@ -569,29 +569,29 @@ func (d *encoder) planTextPart(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeTextPart(place *encode.Place, plan *encode.Plan, obj *db.TextPart) bool {
+func (enc *encoder) encodeTextPart(objNode *encode.PathNode, plan *encode.Plan, obj *db.TextPart) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // text
 			v := obj.Text
-			d.String(v)
+			enc.String(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planThread(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadImplementors), "Thread",
+func (enc *encoder) planThread(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, threadImplementors), "Thread",
 		func(name string) int {
 			switch name {
 			case "id":
@@ -614,57 +614,57 @@ func (d *encoder) planThread(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 6:
-				f.Plans = []*encode.Plan{d.planMessage(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planMessage(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThread(place *encode.Place, plan *encode.Plan, obj *db.Thread) bool {
+func (enc *encoder) encodeThread(objNode *encode.PathNode, plan *encode.Plan, obj *db.Thread) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // id
 			v := obj.ID
-			d.String(v)
+			enc.String(v)
 		case 1: // title
 			v := obj.Title
-			d.StringOrNull(v)
+			enc.StringOrNull(v)
 		case 2: // attributes
 			v := obj.Attributes
-			at := encode.Place{Above: place, Object: "Thread", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "Thread", Field: f}
 			if v != "" {
-				d.Raw(string(v))
+				enc.Raw(string(v))
 			} else {
-				ok = d.Marshaled(d.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(at.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v)) && ok
 			}
 		case 3: // source
 			v := obj.Source
-			at := encode.Place{Above: place, Object: "Thread", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "Thread", Field: f}
 			if v != "" {
-				d.Raw(string(v))
+				enc.Raw(string(v))
 			} else {
-				d.Marshaled(d.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(at.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
 			}
 		case 4: // createdAt
 			v := obj.CreatedAt
-			d.Time(v)
+			enc.Time(v)
 		case 5: // updatedAt
 			v := obj.UpdatedAt
-			d.Time(v)
+			enc.Time(v)
 		case 6: // messages
-			ctx := place.Context()
-			mark := len(d.B)
-			m := graphql.ResolveField(ctx, d.OperationContext, f.CollectedField,
+			ctx := objNode.Context()
+			mark := len(enc.B)
+			m := graphql.ResolveField(ctx, enc.OperationContext, f.CollectedField,
 				func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					if f.Args != nil {
 						return &graphql.FieldContext{Object: "Thread", Field: field, IsMethod: true, IsResolver: true, Args: f.Args}, nil
 					}
-					fc, err := d.fieldContext_Thread_messages(ctx, field)
+					fc, err := enc.fieldContext_Thread_messages(ctx, field)
 					if err == nil {
 						f.Args = fc.Args
 					}
@@ -672,42 +672,42 @@ func (d *encoder) encodeThread(place *encode.Place, plan *encode.Plan, obj *db.T
 				},
 				func(ctx context.Context) (any, error) {
 					fc := graphql.GetFieldContext(ctx)
-					return d.Resolvers.Thread().Messages(ctx, obj, fc.Args["first"].(*int), fc.Args["last"].(*int), fc.Args["afterSequence"].(*int), fc.Args["beforeSequence"].(*int), fc.Args["roles"].([]db.Role))
+					return enc.Resolvers.Thread().Messages(ctx, obj, fc.Args["first"].(*int), fc.Args["last"].(*int), fc.Args["afterSequence"].(*int), fc.Args["beforeSequence"].(*int), fc.Args["roles"].([]db.Role))
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v []*db.Message) graphql.Marshaler {
-					at, ok := encode.Place{Made: ctx}, true
-					start := len(d.B)
-					d.B = append(d.B, '[')
+					node, ok := encode.PathNode{Ctx: ctx}, true
+					start := len(enc.B)
+					enc.B = append(enc.B, '[')
 					for i := range v {
 						if i > 0 {
-							d.B = append(d.B, ',')
+							enc.B = append(enc.B, ',')
 						}
-						item := encode.Place{Above: &at, Index: i}
-						ok = d.encodeMessage(&item, f.Plans[0], v[i]) && ok
+						item := encode.PathNode{Parent: &node, Index: i}
+						ok = enc.encodeMessage(&item, f.Plans[0], v[i]) && ok
 						v[i] = nil
-						d.Expect(start, i+1, len(v))
+						enc.GrowForList(start, i+1, len(v))
 					}
-					d.B = append(d.B, ']')
+					enc.B = append(enc.B, ']')
 					if !ok {
 						return graphql.Null
 					}
-					return encode.Written
+					return encode.AlreadyWritten
 				},
 				true, true)
-			if m != encode.Written {
-				d.B = d.B[:mark]
-				ok = d.Marshaled(m) && ok
+			if m != encode.AlreadyWritten {
+				enc.B = enc.B[:mark]
+				ok = enc.Marshal(m) && ok
 			}
 		case 7: // messageCount
-			ctx := place.Context()
-			mark := len(d.B)
-			m := graphql.ResolveField(ctx, d.OperationContext, f.CollectedField,
+			ctx := objNode.Context()
+			mark := len(enc.B)
+			m := graphql.ResolveField(ctx, enc.OperationContext, f.CollectedField,
 				func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					if f.Args != nil {
 						return &graphql.FieldContext{Object: "Thread", Field: field, IsMethod: true, IsResolver: true, Args: f.Args}, nil
 					}
-					fc, err := d.fieldContext_Thread_messageCount(ctx, field)
+					fc, err := enc.fieldContext_Thread_messageCount(ctx, field)
 					if err == nil {
 						f.Args = fc.Args
 					}
@@ -715,30 +715,30 @@ func (d *encoder) encodeThread(place *encode.Place, plan *encode.Plan, obj *db.T
 				},
 				func(ctx context.Context) (any, error) {
 					fc := graphql.GetFieldContext(ctx)
-					return d.Resolvers.Thread().MessageCount(ctx, obj, fc.Args["roles"].([]db.Role))
+					return enc.Resolvers.Thread().MessageCount(ctx, obj, fc.Args["roles"].([]db.Role))
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v int) graphql.Marshaler {
 					ok := true
-					d.Int(v)
+					enc.Int(v)
 					if !ok {
 						return graphql.Null
 					}
-					return encode.Written
+					return encode.AlreadyWritten
 				},
 				true, true)
-			if m != encode.Written {
-				d.B = d.B[:mark]
-				ok = d.Marshaled(m) && ok
+			if m != encode.AlreadyWritten {
+				enc.B = enc.B[:mark]
+				ok = enc.Marshal(m) && ok
 			}
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planThreadConnection(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadConnectionImplementors), "ThreadConnection",
+func (enc *encoder) planThreadConnection(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, threadConnectionImplementors), "ThreadConnection",
 		func(name string) int {
 			switch name {
 			case "edges":
@@ -751,77 +751,77 @@ func (d *encoder) planThreadConnection(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 0:
-				f.Plans = []*encode.Plan{d.planThreadEdge(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planThreadEdge(f.Selections)}
 			case 1:
-				f.Plans = []*encode.Plan{d.planPageInfo(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planPageInfo(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThreadConnection(place *encode.Place, plan *encode.Plan, obj *model.ThreadConnection) bool {
+func (enc *encoder) encodeThreadConnection(objNode *encode.PathNode, plan *encode.Plan, obj *model.ThreadConnection) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // edges
 			v := obj.Edges
-			at := encode.Place{Above: place, Object: "ThreadConnection", Field: f}
-			d.B = append(d.B, '[')
+			node := encode.PathNode{Parent: objNode, Object: "ThreadConnection", Field: f}
+			enc.B = append(enc.B, '[')
 			for i := range v {
 				if i > 0 {
-					d.B = append(d.B, ',')
+					enc.B = append(enc.B, ',')
 				}
-				item := encode.Place{Above: &at, Index: i}
-				ok = d.encodeThreadEdge(&item, f.Plans[0], &v[i]) && ok
+				item := encode.PathNode{Parent: &node, Index: i}
+				ok = enc.encodeThreadEdge(&item, f.Plans[0], &v[i]) && ok
 			}
-			d.B = append(d.B, ']')
+			enc.B = append(enc.B, ']')
 		case 1: // pageInfo
 			v := obj.PageInfo
-			at := encode.Place{Above: place, Object: "ThreadConnection", Field: f}
-			ok = d.encodePageInfo(&at, f.Plans[0], &v) && ok
+			node := encode.PathNode{Parent: objNode, Object: "ThreadConnection", Field: f}
+			ok = enc.encodePageInfo(&node, f.Plans[0], &v) && ok
 		case 2: // totalCount
-			ctx := place.Context()
-			mark := len(d.B)
-			m := graphql.ResolveField(ctx, d.OperationContext, f.CollectedField,
+			ctx := objNode.Context()
+			mark := len(enc.B)
+			m := graphql.ResolveField(ctx, enc.OperationContext, f.CollectedField,
 				func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					if f.Args != nil {
 						return &graphql.FieldContext{Object: "ThreadConnection", Field: field, IsMethod: true, IsResolver: true, Args: f.Args}, nil
 					}
-					fc, err := d.fieldContext_ThreadConnection_totalCount(ctx, field)
+					fc, err := enc.fieldContext_ThreadConnection_totalCount(ctx, field)
 					if err == nil {
 						f.Args = fc.Args
 					}
 					return fc, err
 				},
 				func(ctx context.Context) (any, error) {
-					return d.Resolvers.ThreadConnection().TotalCount(ctx, obj)
+					return enc.Resolvers.ThreadConnection().TotalCount(ctx, obj)
 				},
 				nil,
 				func(ctx context.Context, _ ast.SelectionSet, v int) graphql.Marshaler {
 					ok := true
-					d.Int(v)
+					enc.Int(v)
 					if !ok {
 						return graphql.Null
 					}
-					return encode.Written
+					return encode.AlreadyWritten
 				},
 				true, true)
-			if m != encode.Written {
-				d.B = d.B[:mark]
-				ok = d.Marshaled(m) && ok
+			if m != encode.AlreadyWritten {
+				enc.B = enc.B[:mark]
+				ok = enc.Marshal(m) && ok
 			}
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planThreadEdge(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, threadEdgeImplementors), "ThreadEdge",
+func (enc *encoder) planThreadEdge(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, threadEdgeImplementors), "ThreadEdge",
 		func(name string) int {
 			switch name {
 			case "cursor":
@@ -832,39 +832,39 @@ func (d *encoder) planThreadEdge(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 1:
-				f.Plans = []*encode.Plan{d.planThread(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planThread(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeThreadEdge(place *encode.Place, plan *encode.Plan, obj *model.ThreadEdge) bool {
+func (enc *encoder) encodeThreadEdge(objNode *encode.PathNode, plan *encode.Plan, obj *model.ThreadEdge) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // cursor
 			v := obj.Cursor()
-			d.String(v)
+			enc.String(v)
 		case 1: // node
 			v := obj.Node
-			at := encode.Place{Above: place, Object: "ThreadEdge", Field: f}
+			node := encode.PathNode{Parent: objNode, Object: "ThreadEdge", Field: f}
 			if v == nil {
-				ok = d.Marshaled(d.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(at.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNThread2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐThread(node.Context(), f.Selections, v)) && ok
 			} else {
-				ok = d.encodeThread(&at, f.Plans[0], v) && ok
+				ok = enc.encodeThread(&node, f.Plans[0], v) && ok
 			}
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planTokenUsage(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, tokenUsageImplementors), "TokenUsage",
+func (enc *encoder) planTokenUsage(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, tokenUsageImplementors), "TokenUsage",
 		func(name string) int {
 			switch name {
 			case "promptTokens":
@@ -877,35 +877,35 @@ func (d *encoder) planTokenUsage(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeTokenUsage(place *encode.Place, plan *encode.Plan, obj *db.TokenUsage) bool {
+func (enc *encoder) encodeTokenUsage(objNode *encode.PathNode, plan *encode.Plan, obj *db.TokenUsage) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // promptTokens
 			v := obj.PromptTokens
-			d.Int(v)
+			enc.Int(v)
 		case 1: // completionTokens
 			v := obj.CompletionTokens
-			d.Int(v)
+			enc.Int(v)
 		case 2: // totalTokens
 			v := obj.TotalTokens
-			d.Int(v)
+			enc.Int(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planToolCall(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallImplementors), "ToolCall",
+func (enc *encoder) planToolCall(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, toolCallImplementors), "ToolCall",
 		func(name string) int {
 			switch name {
 			case "callId":
@@ -918,38 +918,38 @@ func (d *encoder) planToolCall(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			case 2:
-				f.Plans = []*encode.Plan{d.planToolCallFunction(f.Selections)}
+				f.Plans = []*encode.Plan{enc.planToolCallFunction(f.Selections)}
 			}
 		})
 }
 
-func (d *encoder) encodeToolCall(place *encode.Place, plan *encode.Plan, obj *db.ToolCall) bool {
+func (enc *encoder) encodeToolCall(objNode *encode.PathNode, plan *encode.Plan, obj *db.ToolCall) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // callId
 			v := obj.CallID
-			d.String(v)
+			enc.String(v)
 		case 1: // type
 			v := obj.Type
-			d.String(v)
+			enc.String(v)
 		case 2: // function
 			v := obj.Function
-			at := encode.Place{Above: place, Object: "ToolCall", Field: f}
-			ok = d.encodeToolCallFunction(&at, f.Plans[0], &v) && ok
+			node := encode.PathNode{Parent: objNode, Object: "ToolCall", Field: f}
+			ok = enc.encodeToolCallFunction(&node, f.Plans[0], &v) && ok
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planToolCallFunction(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, toolCallFunctionImplementors), "ToolCallFunction",
+func (enc *encoder) planToolCallFunction(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, toolCallFunctionImplementors), "ToolCallFunction",
 		func(name string) int {
 			switch name {
 			case "name":
@@ -960,32 +960,32 @@ func (d *encoder) planToolCallFunction(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeToolCallFunction(place *encode.Place, plan *encode.Plan, obj *db.ToolCallFunction) bool {
+func (enc *encoder) encodeToolCallFunction(objNode *encode.PathNode, plan *encode.Plan, obj *db.ToolCallFunction) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // name
 			v := obj.Name
-			d.String(v)
+			enc.String(v)
 		case 1: // arguments
 			v := obj.Arguments
-			d.String(v)
+			enc.String(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) planWeaveCall(sel ast.SelectionSet) *encode.Plan {
-	return encode.NewPlan(graphql.CollectFields(d.OperationContext, sel, weaveCallImplementors), "WeaveCall",
+func (enc *encoder) planWeaveCall(sel ast.SelectionSet) *encode.Plan {
+	return encode.NewPlan(graphql.CollectFields(enc.OperationContext, sel, weaveCallImplementors), "WeaveCall",
 		func(name string) int {
 			switch name {
 			case "callId":
@@ -996,40 +996,40 @@ func (d *encoder) planWeaveCall(sel ast.SelectionSet) *encode.Plan {
 			panic("unknown field " + strconv.Quote(name))
 		},
 		func(f *encode.Field) {
-			switch f.Number {
+			switch f.Index {
 			}
 		})
 }
 
-func (d *encoder) encodeWeaveCall(place *encode.Place, plan *encode.Plan, obj *db.WeaveCall) bool {
+func (enc *encoder) encodeWeaveCall(objNode *encode.PathNode, plan *encode.Plan, obj *db.WeaveCall) bool {
 	ok := true
-	d.B = append(d.B, '{')
+	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
 		f := &plan.Fields[i]
-		d.Raw(f.Key)
-		switch f.Number {
+		enc.Raw(f.Key)
+		switch f.Index {
 		case 0: // callId
 			v := obj.CallID
-			d.String(v)
+			enc.String(v)
 		case 1: // uiUrl
 			v := obj.UIURL
-			d.String(v)
+			enc.String(v)
 		}
 	}
-	d.B = append(d.B, '}')
+	enc.B = append(enc.B, '}')
 	return ok
 }
 
-func (d *encoder) encodeContentPart(place *encode.Place, plans []*encode.Plan, obj db.Part) bool {
+func (enc *encoder) encodeContentPart(objNode *encode.PathNode, plans []*encode.Plan, obj db.Part) bool {
 	switch obj := obj.(type) {
 	case db.TextPart:
-		return d.encodeTextPart(place, plans[1], &obj)
+		return enc.encodeTextPart(objNode, plans[1], &obj)
 	case *db.TextPart:
-		return d.encodeTextPart(place, plans[1], obj)
+		return enc.encodeTextPart(objNode, plans[1], obj)
 	case db.ImagePart:
-		return d.encodeImagePart(place, plans[0], &obj)
+		return enc.encodeImagePart(objNode, plans[0], &obj)
 	case *db.ImagePart:
-		return d.encodeImagePart(place, plans[0], obj)
+		return enc.encodeImagePart(objNode, plans[0], obj)
 	}
 	panic(fmt.Sprintf("%T is no ContentPart", obj))
 }

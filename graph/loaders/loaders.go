@@ -54,15 +54,15 @@ type Set struct {
 	threads  Threads
 	messages Messages
 
-	mu    sync.Mutex
-	fresh [][]*db.Thread        // announced and not yet in known and pages: often nobody asks
-	known map[string]*db.Thread // announced, by id
-	pages map[string]*page      // by thread id
-	byID  map[string]loader[*db.Thread]
+	mu        sync.Mutex
+	announced [][]*db.Thread        // announced and not yet in known and pages: often nobody asks
+	known     map[string]*db.Thread // announced, by id
+	siblings  map[string]*siblings  // by thread id
+	byID      map[string]loader[*db.Thread]
 }
 
-// page is a list of threads that load together.
-type page struct {
+// siblings are the threads of one list, which load together.
+type siblings struct {
 	ids     []string
 	windows map[db.Window]loader[[]*db.Message]
 	counts  loader[db.Counts]
@@ -82,23 +82,23 @@ func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
 func (s *Set) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fresh, s.known, s.pages, s.byID = nil, nil, nil, nil
+	s.announced, s.known, s.siblings, s.byID = nil, nil, nil, nil
 }
 
 // Announce says that the threads are one list, whose fields load together.
 func (s *Set) Announce(threads ...*db.Thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fresh = append(s.fresh, threads)
+	s.announced = append(s.announced, threads)
 }
 
 // lock locks the set, and takes in what was announced.
 func (s *Set) lock() {
 	s.mu.Lock()
 	if s.known == nil {
-		s.known, s.pages, s.byID = map[string]*db.Thread{}, map[string]*page{}, map[string]loader[*db.Thread]{}
+		s.known, s.siblings, s.byID = map[string]*db.Thread{}, map[string]*siblings{}, map[string]loader[*db.Thread]{}
 	}
-	for _, threads := range s.fresh {
+	for _, threads := range s.announced {
 		ids := make([]string, len(threads))
 		for i, t := range threads {
 			ids[i] = t.ID
@@ -106,17 +106,17 @@ func (s *Set) lock() {
 				s.known[t.ID] = t
 			}
 		}
-		s.list(ids)
+		s.group(ids)
 	}
-	s.fresh = nil
+	s.announced = nil
 }
 
-// list makes those of the threads a list that are not in one yet.
-func (s *Set) list(ids []string) {
-	p := &page{windows: map[db.Window]loader[[]*db.Message]{}}
+// group makes those of the threads a list that are not in one yet.
+func (s *Set) group(ids []string) {
+	p := &siblings{windows: map[db.Window]loader[[]*db.Message]{}}
 	for _, id := range ids {
-		if s.pages[id] == nil {
-			s.pages[id] = p
+		if s.siblings[id] == nil {
+			s.siblings[id] = p
 			p.ids = append(p.ids, id)
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	}
 	l := s.byID[id]
 	if l == nil {
-		l = filled(ctx, []string{id}, func(ctx context.Context, ids []string) (map[string]*db.Thread, error) {
+		l = newLoader(ctx, []string{id}, func(ctx context.Context, ids []string) (map[string]*db.Thread, error) {
 			found, err := s.threads.ByIDs(ctx, ids)
 			if t := found[id]; t != nil {
 				s.Announce(t)
@@ -144,14 +144,14 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	return l(ctx, id)
 }
 
-// ThreadWith is Thread for a thread whose messages in a window will be asked for,
+// ThreadWithMessages is Thread for a thread whose messages in a window will be asked for,
 // too, so many times: it reads both at once, and forgets the messages with the
 // last time, since there may be very many. 0 is any number of times.
-func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window, times int) (*db.Thread, error) {
+func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window, times int) (*db.Thread, error) {
 	s.lock()
-	apart := s.known[id] != nil || s.byID[id] != nil || s.pages[id] != nil || w == (db.Window{})
+	known := s.known[id] != nil || s.byID[id] != nil || s.siblings[id] != nil || w == (db.Window{})
 	s.mu.Unlock()
-	if apart {
+	if known {
 		return s.Thread(ctx, id)
 	}
 	t, messages, err := s.messages.ListWithThread(ctx, id, w)
@@ -161,7 +161,7 @@ func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window, times int)
 	s.Announce(t)
 	s.lock()
 	defer s.mu.Unlock()
-	if p := s.page(id); p.windows[w] == nil && len(p.ids) == 1 {
+	if p := s.siblingsOf(id); p.windows[w] == nil && len(p.ids) == 1 {
 		p.windows[w] = func(context.Context, string) ([]*db.Message, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -179,10 +179,10 @@ func (s *Set) ThreadWith(ctx context.Context, id string, w db.Window, times int)
 // Messages returns the messages of the thread in the window; none when it is unknown. The list is the caller's.
 func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
 	s.lock()
-	p := s.page(threadID)
+	p := s.siblingsOf(threadID)
 	l := p.windows[w]
 	if l == nil {
-		l = filled(ctx, p.ids, func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
+		l = newLoader(ctx, p.ids, func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
 			return s.messages.ListByThreads(ctx, ids, w)
 		})
 		p.windows[w] = l
@@ -195,9 +195,9 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 // Count returns how many messages of these roles the thread has.
 func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int, error) {
 	s.lock()
-	p := s.page(threadID)
+	p := s.siblingsOf(threadID)
 	if p.counts == nil {
-		p.counts = filled(ctx, p.ids, s.messages.CountByThreads)
+		p.counts = newLoader(ctx, p.ids, s.messages.CountByThreads)
 	}
 	l := p.counts
 	s.mu.Unlock()
@@ -205,20 +205,20 @@ func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int
 	return counts.Of(roles), err
 }
 
-// page returns the list that the thread was announced in; a thread that was not, such as an unknown one, is its own.
-func (s *Set) page(threadID string) *page {
-	if s.pages[threadID] == nil {
-		s.list([]string{threadID})
+// siblingsOf returns the list that the thread was announced in; a thread that was not, such as an unknown one, is its own.
+func (s *Set) siblingsOf(threadID string) *siblings {
+	if s.siblings[threadID] == nil {
+		s.group([]string{threadID})
 	}
-	return s.pages[threadID]
+	return s.siblings[threadID]
 }
 
 // loader returns the value of a key that it was made for.
 type loader[V any] func(ctx context.Context, key string) (V, error)
 
-// filled returns a loader of these keys, which are distinct, and has asked for
+// newLoader returns a loader of these keys, which are distinct, and has asked for
 // all of them in one batch. A key that is not found has the zero value.
-func filled[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) loader[V] {
+func newLoader[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) loader[V] {
 	if len(keys) == 1 {
 		alone := sync.OnceValues(func() (V, error) {
 			found, err := read(ctx, keys)

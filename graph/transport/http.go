@@ -39,8 +39,8 @@ var _ graphql.Transport = HTTP{}
 // here, too, and an Upgrade that no transport before this one wants is ignored.
 func (HTTP) Supports(*http.Request) bool { return true }
 
-// refusal is a request that HTTP or JSON forbids.
-type refusal struct {
+// requestError is a request that HTTP or JSON forbids.
+type requestError struct {
 	status  int
 	message string
 }
@@ -51,22 +51,22 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
 	refuse := func(status int, message string) {
 		err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": codes.BadUserInput}}
-		Write(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
+		WriteResponse(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
 	}
 
 	var params *graphql.RawParams
-	var no *refusal
+	var reqErr *requestError
 	switch r.Method {
 	case http.MethodPost:
-		params, no = t.readBody(w, r)
+		params, reqErr = t.readBody(w, r)
 	case http.MethodGet, http.MethodHead:
-		params, no = readURL(r.URL)
+		params, reqErr = readURL(r.URL)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		no = &refusal{http.StatusMethodNotAllowed, "GraphQL is asked by POST, or queries by GET"}
+		reqErr = &requestError{http.StatusMethodNotAllowed, "GraphQL is asked by POST, or queries by GET"}
 	}
-	if no != nil {
-		refuse(no.status, no.message)
+	if reqErr != nil {
+		refuse(reqErr.status, reqErr.message)
 		return
 	}
 	params.Headers = r.Header
@@ -79,7 +79,7 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		if contentType == typeGraphQL {
 			status = http.StatusBadRequest
 		}
-		Write(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
+		WriteResponse(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if r.Method != http.MethodPost && op.Operation.Operation != ast.Query {
@@ -88,7 +88,7 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	Write(w, http.StatusOK, responses(ctx))
+	WriteResponse(w, http.StatusOK, responses(ctx))
 }
 
 // maxErrors is how many errors of an invalid document are told: 12 KB of unknown directives would make 600 KB of them.
@@ -119,26 +119,26 @@ func negotiate(accept []string) string {
 	return best
 }
 
-func (t HTTP) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func (t HTTP) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return nil, &refusal{http.StatusUnsupportedMediaType, "the content type must be application/json"}
+		return nil, &requestError{http.StatusUnsupportedMediaType, "the content type must be application/json"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.MaxBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, &refusal{http.StatusRequestEntityTooLarge, "the request body is too large"}
+			return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
 		}
-		return nil, &refusal{http.StatusBadRequest, "the request body could not be read"}
+		return nil, &requestError{http.StatusBadRequest, "the request body could not be read"}
 	}
 	v, err := jsontext.Decode(body)
 	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
+		return nil, &requestError{http.StatusBadRequest, "the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, &refusal{http.StatusBadRequest, "the request body must be a JSON object with a query"}
+		return nil, &requestError{http.StatusBadRequest, "the request body must be a JSON object with a query"}
 	}
-	return fields(object)
+	return toParams(object)
 }
 
 // isJSON reports whether a content type is JSON in UTF-8.
@@ -151,14 +151,14 @@ func isJSON(contentType string) bool {
 	return err == nil && name == typeJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
-func readURL(u *url.URL) (*graphql.RawParams, *refusal) {
+func readURL(u *url.URL) (*graphql.RawParams, *requestError) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "the URL's query cannot be read"}
+		return nil, &requestError{http.StatusBadRequest, "the URL's query cannot be read"}
 	}
 	for name, list := range values {
 		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(list, "")) {
-			return nil, &refusal{http.StatusBadRequest, "the URL's query must be UTF-8"}
+			return nil, &requestError{http.StatusBadRequest, "the URL's query must be UTF-8"}
 		}
 	}
 	object := map[string]any{}
@@ -170,24 +170,24 @@ func readURL(u *url.URL) (*graphql.RawParams, *refusal) {
 			object[name] = text
 		default:
 			if object[name], err = jsontext.Decode([]byte(text)); err != nil {
-				return nil, &refusal{http.StatusBadRequest, name + " must be JSON in UTF-8"}
+				return nil, &requestError{http.StatusBadRequest, name + " must be JSON in UTF-8"}
 			}
 		}
 	}
-	return fields(object)
+	return toParams(object)
 }
 
-// fields takes the parameters of a GraphQL request from its JSON object.
-func fields(object map[string]any) (*graphql.RawParams, *refusal) {
+// toParams takes the parameters of a GraphQL request from its JSON object.
+func toParams(object map[string]any) (*graphql.RawParams, *requestError) {
 	p := &graphql.RawParams{}
-	bad := func(name, want string) *refusal {
-		return &refusal{http.StatusBadRequest, name + " must be " + want}
+	bad := func(name, want string) *requestError {
+		return &requestError{http.StatusBadRequest, name + " must be " + want}
 	}
 	var ok bool
 	if p.Query, ok = object["query"].(string); !ok || p.Query == "" {
 		return nil, bad("query", "a GraphQL document, as a string")
 	}
-	if halfSurrogate(p.Query) {
+	if hasLoneSurrogate(p.Query) {
 		return nil, bad("query", "Unicode, with no half of a surrogate pair alone")
 	}
 	if v := object["operationName"]; v != nil {
@@ -208,9 +208,9 @@ func fields(object map[string]any) (*graphql.RawParams, *refusal) {
 	return p, nil
 }
 
-// halfSurrogate reports whether a string of a GraphQL document holds an escaped
+// hasLoneSurrogate reports whether a string of a GraphQL document holds an escaped
 // surrogate without its other half, for which gqlparser would put U+FFFD.
-func halfSurrogate(document string) bool {
+func hasLoneSurrogate(document string) bool {
 	if !strings.Contains(document, `\u`) {
 		return false
 	}
@@ -254,9 +254,9 @@ func halfSurrogate(document string) bool {
 	return false
 }
 
-// Write sends the response. Data is written as it is: encoding it again would
+// WriteResponse sends the response. Data is written as it is: encoding it again would
 // cost as much as making it.
-func Write(w http.ResponseWriter, status int, response *graphql.Response) {
+func WriteResponse(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil { // the client has left
 		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": codes.Timeout}}}}
 	}

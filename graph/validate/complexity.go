@@ -10,56 +10,56 @@ import (
 	"github.com/threadstore/threadstore/graph/codes"
 )
 
-// MaxCost is where costs stop growing, far above any limit and far below an overflow.
+// MaxCost is where counter stop growing, far above any limit and far below an overflow.
 const MaxCost = 1 << 50
 
-// costLimit is an extension that refuses operations above a cost. gqlgen's own
+// complexityLimit is an extension that refuses operations above a cost. gqlgen's own
 // counts a fragment anew wherever it is spread: fragments that spread the next
 // one twice keep it busy for years. This one counts each fragment once.
-type costLimit struct {
+type complexityLimit struct {
 	limit  int
 	schema graphql.ExecutableSchema
 }
 
-var _ graphql.OperationContextMutator = &costLimit{}
+var _ graphql.OperationContextMutator = &complexityLimit{}
 
-func (*costLimit) ExtensionName() string { return "CostLimit" }
+func (*complexityLimit) ExtensionName() string { return "ComplexityLimit" }
 
-func (l *costLimit) Validate(es graphql.ExecutableSchema) error {
+func (l *complexityLimit) Validate(es graphql.ExecutableSchema) error {
 	l.schema = es
 	return nil
 }
 
-func (l *costLimit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	w := costs{ctx, l.schema, op.Variables, map[string]int{}}
-	if cost := w.selections(op.Operation.SelectionSet); cost > l.limit {
-		err := gqlerror.Errorf("the request costs %d, and the limit is %d: ask for fewer fields or smaller pages", cost, l.limit)
+func (l *complexityLimit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	c := counter{ctx, l.schema, op.Variables, map[string]int{}}
+	if cost := c.selections(op.Operation.SelectionSet); cost > l.limit {
+		err := gqlerror.Errorf("the request counter %d, and the limit is %d: ask for fewer fields or smaller pages", cost, l.limit)
 		err.Extensions = map[string]any{"code": codes.TooComplex}
 		return err
 	}
 	return nil
 }
 
-// costs counts the cost of one operation.
-type costs struct {
+// counter counts the cost of one operation.
+type counter struct {
 	ctx       context.Context
 	schema    graphql.ExecutableSchema
 	variables map[string]any
 	fragments map[string]int
 }
 
-func (w costs) selections(set ast.SelectionSet) (sum int) {
+func (c counter) selections(set ast.SelectionSet) (sum int) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			sum += w.field(s)
+			sum += c.field(s)
 		case *ast.InlineFragment:
-			sum += w.selections(s.SelectionSet)
+			sum += c.selections(s.SelectionSet)
 		case *ast.FragmentSpread:
-			cost, counted := w.fragments[s.Name]
+			cost, counted := c.fragments[s.Name]
 			if !counted {
-				cost = w.selections(s.Definition.SelectionSet)
-				w.fragments[s.Name] = cost
+				cost = c.selections(s.Definition.SelectionSet)
+				c.fragments[s.Name] = cost
 			}
 			sum += cost
 		}
@@ -68,9 +68,9 @@ func (w costs) selections(set ast.SelectionSet) (sum int) {
 	return sum
 }
 
-func (w costs) field(f *ast.Field) int {
-	child := w.selections(f.SelectionSet)
-	if cost, ok := w.schema.Complexity(w.ctx, f.ObjectDefinition.Name, f.Name, child, f.ArgumentMap(w.variables)); ok {
+func (c counter) field(f *ast.Field) int {
+	child := c.selections(f.SelectionSet)
+	if cost, ok := c.schema.Complexity(c.ctx, f.ObjectDefinition.Name, f.Name, child, f.ArgumentMap(c.variables)); ok {
 		return min(cost, MaxCost)
 	}
 	return 1 + child

@@ -14,10 +14,10 @@ import (
 // validationRules are gqlparser's, and ours.
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()
-	r.AddRule("StrictValues", strictValues)
+	r.AddRule("StrictLiterals", literalRule)
 	overlapping := rules.OverlappingFieldsCanBeMergedRule
 	r.ReplaceRule(overlapping.Name, func(observers *core.Events, addError core.AddErrFunc) {
-		fewRepetitions(observers, addError, overlapping.RuleFunc)
+		limitRepetitions(observers, addError, overlapping.RuleFunc)
 	})
 	return r
 }
@@ -27,8 +27,8 @@ func validationRules() *rules.Rules {
 // 11 seconds. No client repeats itself that much by honest means.
 const maxRepetitions = 100
 
-// fewRepetitions runs a rule on documents that do not repeat a field beyond maxRepetitions.
-func fewRepetitions(observers *core.Events, addError core.AddErrFunc, rule core.RuleFunc) {
+// limitRepetitions runs a rule on documents that do not repeat a field beyond maxRepetitions.
+func limitRepetitions(observers *core.Events, addError core.AddErrFunc, rule core.RuleFunc) {
 	seen := false
 	observers.OnOperation(func(w *core.Walker, op *ast.OperationDefinition) {
 		if seen {
@@ -75,11 +75,11 @@ func repeats(set ast.SelectionSet, names map[string]int) bool {
 	return false
 }
 
-// strictValues refuses in a document what gqlparser leaves to the execution:
+// literalRule refuses in a document what gqlparser leaves to the execution:
 // numbers beyond 64 bits (which would panic when the arguments are read),
 // integers beyond 32 bits for Int, and literals that our scalars do not take.
-func strictValues(observers *core.Events, addError core.AddErrFunc) {
-	refuse := func(v *ast.Value, format string, args ...any) {
+func literalRule(observers *core.Events, addError core.AddErrFunc) {
+	report := func(v *ast.Value, format string, args ...any) {
 		addError(core.Message(format, args...), core.At(v.Position))
 	}
 	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
@@ -87,13 +87,13 @@ func strictValues(observers *core.Events, addError core.AddErrFunc) {
 		case ast.IntValue:
 			n, err := strconv.ParseInt(v.Raw, 10, 64)
 			if err != nil {
-				refuse(v, "An inline integer must have at most 64 bits; give larger ones in a variable.")
+				report(v, "An inline integer must have at most 64 bits; give larger ones in a variable.")
 			} else if v.Definition != nil && v.Definition.Name == "Int" && (n < math.MinInt32 || n > math.MaxInt32) {
-				refuse(v, "Int cannot represent non 32-bit signed integer value: %s.", v.Raw)
+				report(v, "Int cannot represent non 32-bit signed integer value: %s.", v.Raw)
 			}
 		case ast.FloatValue:
 			if f, err := strconv.ParseFloat(v.Raw, 64); err != nil || math.IsInf(f, 0) {
-				refuse(v, "An inline number must fit 64 bits; give others in a variable.")
+				report(v, "An inline number must fit 64 bits; give others in a variable.")
 			}
 		}
 		if v.Definition == nil || v.ExpectedType == nil || v.Kind == ast.Variable || v.Kind == ast.NullValue ||
@@ -103,29 +103,29 @@ func strictValues(observers *core.Events, addError core.AddErrFunc) {
 		switch v.Definition.Name {
 		case "JSONObject":
 			if v.Kind != ast.ObjectValue {
-				refuse(v, "JSONObject must be an object.")
+				report(v, "JSONObject must be an object.")
 				return
 			}
-			if e := enumIn(v); e != nil {
-				refuse(e, "An enum value is no JSON value.")
+			if e := findEnum(v); e != nil {
+				report(e, "An enum value is no JSON value.")
 			}
 		case "DateTime":
 			if v.Kind != ast.StringValue && v.Kind != ast.BlockValue {
-				refuse(v, "DateTime must be a string.")
+				report(v, "DateTime must be a string.")
 			} else if _, err := model.UnmarshalDateTime(v.Raw); err != nil {
-				refuse(v, "DateTime %s.", err)
+				report(v, "DateTime %s.", err)
 			}
 		}
 	})
 }
 
-// enumIn returns an enum literal inside v, nil if there is none.
-func enumIn(v *ast.Value) *ast.Value {
+// findEnum returns an enum literal inside v, nil if there is none.
+func findEnum(v *ast.Value) *ast.Value {
 	if v.Kind == ast.EnumValue {
 		return v
 	}
 	for _, c := range v.Children {
-		if e := enumIn(c.Value); e != nil {
+		if e := findEnum(c.Value); e != nil {
 			return e
 		}
 	}

@@ -17,24 +17,24 @@ const tokenLimit = 50_000
 
 // Install makes the server obey the rules and limits of this package.
 func Install(gql *handler.Server, maxComplexity int) {
-	gql.SetQueryCache(smallQueries{lru.New[*ast.QueryDocument](1000)})
+	gql.SetQueryCache(boundedQueryCache{lru.New[*ast.QueryDocument](1000)})
 	gql.SetParserTokenLimit(tokenLimit)
 	gql.SetValidationRulesFn(validationRules)
-	gql.Use(&strictVariables{})
-	gql.Use(&costLimit{limit: maxComplexity})
+	gql.Use(&variableRules{})
+	gql.Use(&complexityLimit{limit: maxComplexity})
 }
 
-// maxCachedQuery is the longest document, in bytes, whose parsed form is kept:
+// maxCachedDocument is the longest document, in bytes, whose parsed form is kept:
 // the cache counts documents, and a client chooses their size.
-const maxCachedQuery = 8 << 10
+const maxCachedDocument = 8 << 10
 
-// smallQueries is a query cache of bounded size.
-type smallQueries struct {
+// boundedQueryCache is a query cache of bounded size.
+type boundedQueryCache struct {
 	graphql.Cache[*ast.QueryDocument]
 }
 
-func (c smallQueries) Add(ctx context.Context, query string, doc *ast.QueryDocument) {
-	if len(query) <= maxCachedQuery {
+func (c boundedQueryCache) Add(ctx context.Context, query string, doc *ast.QueryDocument) {
+	if len(query) <= maxCachedDocument {
 		c.Cache.Add(ctx, query, doc)
 	}
 }

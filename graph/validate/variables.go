@@ -15,25 +15,25 @@ import (
 	"github.com/threadstore/threadstore/graph/model"
 )
 
-// Variable is how the path of an error in a variable begins, in gqlparser's errors as in ours.
-const Variable = ast.PathName("variable")
+// VariablePath is how the path of an error in a variable begins, in gqlparser's errors as in ours.
+const VariablePath = ast.PathName("variable")
 
-// strictVariables is an extension that checks the values of variables as the
+// variableRules is an extension that checks the values of variables as the
 // specification has it, before anything is executed. gqlparser's own check
 // coerces ("5" passes for an Int) and does not know oneOf.
-type strictVariables struct{ types map[string]*ast.Definition }
+type variableRules struct{ types map[string]*ast.Definition }
 
-var _ graphql.OperationContextMutator = &strictVariables{}
+var _ graphql.OperationContextMutator = &variableRules{}
 
-func (*strictVariables) ExtensionName() string { return "StrictVariables" }
+func (*variableRules) ExtensionName() string { return "StrictVariables" }
 
-func (s *strictVariables) Validate(es graphql.ExecutableSchema) error {
+func (s *variableRules) Validate(es graphql.ExecutableSchema) error {
 	s.types = es.Schema().Types
 	return nil
 }
 
-func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	refuse := func(err *gqlerror.Error) *gqlerror.Error {
+func (s *variableRules) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	badInput := func(err *gqlerror.Error) *gqlerror.Error {
 		if err != nil {
 			err.Extensions = map[string]any{"code": codes.BadUserInput}
 		}
@@ -46,29 +46,29 @@ func (s *strictVariables) MutateOperationContext(_ context.Context, op *graphql.
 			continue
 		}
 		null[def.Variable] = v == nil
-		path := ast.Path{Variable, ast.PathName(def.Variable)}
-		if err := strict(s.types, def.Type, v, path); err != nil {
-			return refuse(err)
+		path := ast.Path{VariablePath, ast.PathName(def.Variable)}
+		if err := checkValue(s.types, def.Type, v, path); err != nil {
+			return badInput(err)
 		}
-		op.Variables[def.Variable] = untyped(v)
+		op.Variables[def.Variable] = toAnySlices(v)
 	}
 	if slices.Contains(slices.Collect(maps.Values(null)), true) {
-		return refuse(nullPositions{null, map[string]bool{}}.selections(op.Operation.SelectionSet))
+		return badInput(nullVariables{null, map[string]bool{}}.selections(op.Operation.SelectionSet))
 	}
 	return nil
 }
 
-// untyped makes lists of any of typed lists: gqlparser makes []string{"a"} from "a" for [String].
-func untyped(v any) any {
+// toAnySlices makes lists of any of typed lists: gqlparser makes []string{"a"} from "a" for [String].
+func toAnySlices(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k := range v {
-			v[k] = untyped(v[k])
+			v[k] = toAnySlices(v[k])
 		}
 		return v
 	case []any:
 		for i := range v {
-			v[i] = untyped(v[i])
+			v[i] = toAnySlices(v[i])
 		}
 		return v
 	}
@@ -78,20 +78,20 @@ func untyped(v any) any {
 	}
 	out := make([]any, list.Len())
 	for i := range out {
-		out[i] = untyped(list.Index(i).Interface())
+		out[i] = toAnySlices(list.Index(i).Interface())
 	}
 	return out
 }
 
-// nullPositions looks for variables that are null where null must not stand.
+// nullVariables looks for variables that are null where null must not stand.
 // The specification lets a nullable variable with a default into such a place,
 // and leaves it to the execution to refuse null; gqlgen panics or takes it.
-type nullPositions struct {
+type nullVariables struct {
 	null map[string]bool // by variable
 	seen map[string]bool // by fragment
 }
 
-func (n nullPositions) selections(set ast.SelectionSet) (err *gqlerror.Error) {
+func (n nullVariables) selections(set ast.SelectionSet) (err *gqlerror.Error) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
@@ -115,7 +115,7 @@ func (n nullPositions) selections(set ast.SelectionSet) (err *gqlerror.Error) {
 	return nil
 }
 
-func (n nullPositions) directives(list ast.DirectiveList, set ast.SelectionSet) *gqlerror.Error {
+func (n nullVariables) directives(list ast.DirectiveList, set ast.SelectionSet) *gqlerror.Error {
 	for _, d := range list {
 		if err := n.arguments(d.Arguments); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (n nullPositions) directives(list ast.DirectiveList, set ast.SelectionSet) 
 	return n.selections(set)
 }
 
-func (n nullPositions) arguments(list ast.ArgumentList) *gqlerror.Error {
+func (n nullVariables) arguments(list ast.ArgumentList) *gqlerror.Error {
 	for _, a := range list {
 		if err := n.value(a.Value); err != nil {
 			return err
@@ -133,9 +133,9 @@ func (n nullPositions) arguments(list ast.ArgumentList) *gqlerror.Error {
 	return nil
 }
 
-func (n nullPositions) value(v *ast.Value) *gqlerror.Error {
+func (n nullVariables) value(v *ast.Value) *gqlerror.Error {
 	if v.Kind == ast.Variable && n.null[v.Raw] && v.ExpectedType != nil && v.ExpectedType.NonNull {
-		return gqlerror.ErrorPathf(ast.Path{Variable, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
+		return gqlerror.ErrorPathf(ast.Path{VariablePath, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
 	}
 	for _, c := range v.Children {
 		if err := n.value(c.Value); err != nil {
@@ -145,8 +145,8 @@ func (n nullPositions) value(v *ast.Value) *gqlerror.Error {
 	return nil
 }
 
-// strict checks v against the type; what gqlparser has checked already is not checked again.
-func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path) *gqlerror.Error {
+// checkValue checks v against the type; what gqlparser has checked already is not checked again.
+func checkValue(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path) *gqlerror.Error {
 	if v == nil {
 		return nil
 	}
@@ -154,10 +154,10 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 	if t.Elem != nil {
 		list := reflect.ValueOf(v)
 		if list.Kind() != reflect.Slice {
-			return strict(types, t.Elem, v, path)
+			return checkValue(types, t.Elem, v, path)
 		}
 		for i := range list.Len() {
-			if err := strict(types, t.Elem, list.Index(i).Interface(), append(path[:len(path):len(path)], ast.PathIndex(i))); err != nil {
+			if err := checkValue(types, t.Elem, list.Index(i).Interface(), append(path[:len(path):len(path)], ast.PathIndex(i))); err != nil {
 				return err
 			}
 		}
@@ -175,7 +175,7 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 			return gqlerror.ErrorPathf(path, "must be one of %s", strings.Join(names, ", "))
 		}
 	case ast.Scalar:
-		if err := scalar(def.Name, v); err != nil {
+		if err := checkScalar(def.Name, v); err != nil {
 			return gqlerror.ErrorPathf(path, "%s", err.Error())
 		}
 	case ast.InputObject:
@@ -186,11 +186,11 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 		if _, ok := object["__typename"]; ok { // gqlparser looks away
 			return gqlerror.ErrorPathf(append(path[:len(path):len(path)], ast.PathName("__typename")), "unknown field")
 		}
-		if def.Directives.ForName("oneOf") != nil && !oneOf(object) {
+		if def.Directives.ForName("oneOf") != nil && !hasOneField(object) {
 			return gqlerror.ErrorPathf(path, "must have exactly one field, and not null")
 		}
 		for _, f := range def.Fields {
-			if err := strict(types, f.Type, object[f.Name], append(path[:len(path):len(path)], ast.PathName(f.Name))); err != nil {
+			if err := checkValue(types, f.Type, object[f.Name], append(path[:len(path):len(path)], ast.PathName(f.Name))); err != nil {
 				return err
 			}
 		}
@@ -198,14 +198,14 @@ func strict(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path)
 	return nil
 }
 
-func oneOf(object map[string]any) bool {
+func hasOneField(object map[string]any) bool {
 	for _, v := range object {
 		return len(object) == 1 && v != nil
 	}
 	return false
 }
 
-func scalar(name string, v any) (err error) {
+func checkScalar(name string, v any) (err error) {
 	switch name {
 	case "String":
 		_, err = model.UnmarshalString(v)
