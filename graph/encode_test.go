@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -205,6 +206,67 @@ func TestEncoderMutations(t *testing.T) {
 	} {
 		ask(t, d.theirs, m, nil)
 		d.compare(t, m, nil)
+	}
+}
+
+// sharedThreads and sharedMessages hand the same lists to everybody, as a bus does that tells many subscribers of one event.
+type sharedThreads struct {
+	graph.ThreadStore
+	list []*db.Thread
+}
+
+func (s *sharedThreads) List(context.Context, int, int) ([]*db.Thread, error) { return s.list, nil }
+
+type sharedMessages struct {
+	graph.MessageStore
+	lists map[string][]*db.Message
+}
+
+func (s *sharedMessages) ListByThreads(context.Context, []string, db.Window) (map[string][]*db.Message, error) {
+	return s.lists, nil
+}
+
+// TestEncodersShare encodes the same lists many times, at once: encoders must not write to what they encode.
+func TestEncodersShare(t *testing.T) {
+	threads, messages := &sharedThreads{}, &sharedMessages{}
+	d := newDuel(t, func(o *graph.Options) {
+		threads.ThreadStore, messages.MessageStore = o.Threads, o.Messages
+		o.Threads, o.Messages = threads, messages
+	})
+	ids := []string{"sample-photo", "sample-stock"}
+	found, err := threads.ByIDs(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	threads.list = []*db.Thread{found[ids[0]], found[ids[1]]}
+	all := db.NewWindow(nil, nil, nil, nil, nil)
+	if messages.lists, err = messages.MessageStore.ListByThreads(t.Context(), ids, all); err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]*db.Message{}
+	for id, list := range messages.lists {
+		before[id] = slices.Clone(list)
+	}
+	const query = `{ threads { id title messages { id content } } messages(threadId: "sample-photo") { id content thread { id } } }`
+	want := ask(t, d.theirs, query, nil)
+	if len(want.errors) > 0 || strings.Count(want.data, `"content"`) < 6 {
+		t.Fatalf("that is not much to encode: %+v", want)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 10 {
+				if got := ask(t, d.ours, query, nil); got.data != want.data {
+					t.Errorf("got %+v, want %+v", got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for id, list := range messages.lists {
+		if !slices.Equal(list, before[id]) {
+			t.Errorf("the messages of %s are changed", id)
+		}
 	}
 }
 

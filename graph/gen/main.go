@@ -194,8 +194,8 @@ func objectValue(data *codegen.Data, ref *config.TypeReference, viaGqlgen string
 	}
 	nilable := ref.IsNilable()
 	afterItem := ""
-	if ref.Definition.Name == "Message" && ref.GQL.Elem != nil { // there may be very many, and these lists are nobody else's: see graph/loaders
-		afterItem = "v[i] = nil\nenc.GrowForList(start, i+1, len(v))\n"
+	if ref.Definition.Name == "Message" && ref.GQL.Elem != nil { // there may be very many
+		afterItem = "enc.GrowForList(start, i+1, len(v))\n"
 	}
 	switch {
 	case ref.GQL.Elem == nil && nilable && !ref.GQL.NonNull:

@@ -85,7 +85,6 @@ func EncodeRootFields(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 				}
 				item := encode.PathNode{Parent: &node, Index: i}
 				ok = enc.encodeMessage(&item, f.Plans[0], v[i]) && ok
-				v[i] = nil
 				enc.GrowForList(start, i+1, len(v))
 			}
 			enc.B = append(enc.B, ']')
@@ -685,7 +684,6 @@ func (enc *encoder) encodeThread(objNode *encode.PathNode, plan *encode.Plan, ob
 						}
 						item := encode.PathNode{Parent: &node, Index: i}
 						ok = enc.encodeMessage(&item, f.Plans[0], v[i]) && ok
-						v[i] = nil
 						enc.GrowForList(start, i+1, len(v))
 					}
 					enc.B = append(enc.B, ']')
