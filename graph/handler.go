@@ -70,8 +70,9 @@ func New(o Options) http.Handler {
 	gql.SetRecoverFunc(recovered)
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-		return next(loaders.Attach(withProjection(ctx), o.Threads, o.Messages))
+		return next(withProjection(ctx))
 	})
+	gql.AroundResponses(loaders.PerResponse(o.Threads, o.Messages))
 	gql.AroundFields(introspectionNulls)
 	if o.observe != nil {
 		gql.AroundFields(o.observe)

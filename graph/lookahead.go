@@ -1,7 +1,11 @@
 package graph
 
+// This file looks ahead: what the operation, or the current field, asks for below it,
+// so that one statement reads it, and no more than that.
+
 import (
 	"context"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -9,8 +13,8 @@ import (
 	"github.com/threadstore/threadstore/db"
 )
 
-// The columns that the fields of Thread and Message are made of. A field that is
-// not here, such as a new one, is made of all.
+// The columns that each field of Thread and Message is made of. A field that is
+// not listed, such as a new one, reads all.
 var (
 	threadColumns = map[string]db.Columns{
 		"__typename": 0, "id": 0, "messages": 0, "messageCount": 0,
@@ -21,15 +25,15 @@ var (
 		"__typename": 0, "id": db.MessageID, "thread": 0, "sequence": 0, "role": 0,
 		"content": db.MessageContent, "name": db.MessageName, "toolCallId": db.MessageToolCallID,
 		"attributes": db.MessageAttributes, "timestamp": db.MessageTimestamp, "source": db.MessageSource,
-		// These are decoded when they are written. One that is broken is told with its id.
+		// These are decoded when the answer is written; the error about a broken one names the message's id.
 		"parts": db.MessageContent | db.MessageParts | db.MessageID, "toolCalls": db.MessageToolCalls | db.MessageID,
 		"attachments": db.MessageAttachments | db.MessageID, "metrics": db.MessageMetrics | db.MessageID,
 	}
 )
 
-// withProjection returns a context with which the repositories read only what the
-// operation asks for: of every thread what it asks for of any, and so for
-// messages, since one that was read for one field serves the others.
+// withProjection returns a context with which the repositories read only the columns
+// that the operation asks for. What it asks of any thread is read of every thread, and
+// the same for messages, since a row that was read for one field serves the others.
 func withProjection(ctx context.Context) context.Context {
 	op := graphql.GetOperationContext(ctx)
 	var threads, messages db.Columns
@@ -65,4 +69,59 @@ func columnsOf(columns map[string]db.Columns, field string) db.Columns {
 		return c
 	}
 	return db.AllColumns
+}
+
+// selectsThread reports whether the current field, messages, is asked for their thread.
+func selectsThread(ctx context.Context) bool {
+	return containsThread(graphql.CollectFieldsCtx(ctx, []string{"Message"}))
+}
+
+func containsThread(fields []graphql.CollectedField) bool {
+	return slices.ContainsFunc(fields, func(f graphql.CollectedField) bool { return f.Name == "thread" })
+}
+
+// lookaheadWindow returns the window of messages that the current field, a thread, is
+// asked for. It reports false if there is none, if there are several, and if the window
+// is left to its own resolver: one with roles, or with a mistake in its arguments.
+func lookaheadWindow(ctx context.Context) (only db.Window, found bool) {
+	op := graphql.GetOperationContext(ctx)
+	for _, f := range graphql.CollectFieldsCtx(ctx, []string{"Thread"}) {
+		if f.Name != "messages" {
+			continue
+		}
+		var numbers [4]*int
+		args := f.ArgumentMap(op.Variables)
+		for i, name := range []string{"first", "last", "afterSequence", "beforeSequence"} {
+			if args[name] == nil {
+				continue
+			}
+			n, err := graphql.UnmarshalInt(args[name])
+			if err != nil {
+				return only, false
+			}
+			numbers[i] = &n
+		}
+		w, err := window(numbers[0], numbers[1], numbers[2], numbers[3], nil)
+		if err != nil || args["roles"] != nil || found && w != only {
+			return only, false
+		}
+		only, found = w, true
+	}
+	return only, found
+}
+
+// needsBoundaryFlags reports whether the current field, a connection, is asked for what
+// costs extra: whether there is something on the other side of a cursor that the page starts from.
+func needsBoundaryFlags(ctx context.Context, p db.PageRequest) bool {
+	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
+		if info.Name != "pageInfo" {
+			continue
+		}
+		for _, f := range graphql.CollectFields(graphql.GetOperationContext(ctx), info.Selections, []string{"PageInfo"}) {
+			if f.Name == "hasPreviousPage" && p.After != nil || f.Name == "hasNextPage" && p.Before != nil {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -62,8 +62,8 @@ func (r *mutationResolver) AddMessages(ctx context.Context, threadID string, mes
 }
 
 func (r *queryResolver) Thread(ctx context.Context, id string) (*db.Thread, error) {
-	if w, times, ok := lookaheadWindow(ctx); ok {
-		return loaders.For(ctx).ThreadWithMessages(ctx, id, w, times)
+	if w, ok := lookaheadWindow(ctx); ok {
+		return loaders.For(ctx).ThreadWithMessages(ctx, id, w)
 	}
 	return loaders.For(ctx).Thread(ctx, id)
 }

@@ -1,33 +1,32 @@
-// Package loaders batches what the fields of a list need into one statement for
-// the whole list, without ever waiting for a timer.
+// Package loaders reads what the fields of a list need in one statement for the
+// whole list, and never waits for a timer.
 //
-// A list of threads is announced ([Set.Announce]) by the resolver that returns
-// it. The first of its threads whose messages are asked for makes a dataloader
-// whose batch capacity is the number of threads in the list, and asks it for all
-// of them: with the last one the batch is full and goes to the database. The
-// other threads of the list, whenever their resolvers run, find their result in
-// the dataloader's cache. So each list costs one statement for each distinct
-// window of a field, whatever the scheduling of the resolvers. (What a thread
-// alone needs is asked for directly: there is nothing to batch.)
+// The resolver that returns a list of threads announces it ([Set.Announce]). When
+// the messages of one of these threads are first asked for, a dataloader is made
+// whose batch capacity is the number of threads in the list, and all of them are
+// loaded at once: the batch is full with the last, and runs. The other threads
+// find their result in the dataloader's cache, in whatever order their resolvers
+// run. So each list costs one statement per distinct window of a field. (A list
+// of one thread is read without a dataloader: there is nothing to batch.)
 //
-//   - Two aliases with the same arguments share a dataloader; with different
-//     ones they have one each.
-//   - A thread that is in two lists belongs to the one announced first, and its
-//     results serve both.
+//   - Aliases of a field with the same arguments share a dataloader; those with
+//     different arguments have one each.
+//   - A thread that is in two lists belongs to the one that was announced first,
+//     and its results serve both.
 //   - In a cycle (thread → messages → thread → messages) the message's thread is
-//     the announced one, so the inner field again loads for the whole list:
+//     the announced one, so the inner field loads for the whole list again:
 //     statements grow with the depth, not with the rows.
 //
-// A Set lives for one operation, and a mutation's fields start anew with
-// [Set.Reset], so nothing is ever stale.
+// A [Set] serves one response (see [PerResponse]), and a mutation starts anew
+// with [Set.Reset], so nothing that was read before a write is used after it.
 package loaders
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/graph-gophers/dataloader/v7"
 
 	"github.com/threadstore/threadstore/db"
@@ -49,14 +48,14 @@ type Messages interface {
 	CountByThreads(ctx context.Context, threadIDs []string) (map[string]db.Counts, error)
 }
 
-// Set holds the loaders of one operation. It is safe for concurrent use.
+// Set holds the loaders of one response. It is safe for concurrent use.
 type Set struct {
 	threads  Threads
 	messages Messages
 
 	mu        sync.Mutex
-	announced [][]*db.Thread        // announced and not yet in known and pages: often nobody asks
-	known     map[string]*db.Thread // announced, by id
+	announced [][]*db.Thread        // not yet in known and siblings: often nobody asks for their fields
+	known     map[string]*db.Thread // by id
 	siblings  map[string]*siblings  // by thread id
 	byID      map[string]loader[*db.Thread]
 }
@@ -70,12 +69,16 @@ type siblings struct {
 
 type contextKey struct{}
 
-// Attach returns a context with a new Set.
-func Attach(ctx context.Context, t Threads, m Messages) context.Context {
-	return context.WithValue(ctx, contextKey{}, &Set{threads: t, messages: m})
+// PerResponse gives every response a Set of its own. A query or a mutation has one
+// response; a subscription has one for each event, and must not answer a later
+// event with what was read for an earlier one.
+func PerResponse(t Threads, m Messages) graphql.ResponseMiddleware {
+	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+		return next(context.WithValue(ctx, contextKey{}, &Set{threads: t, messages: m}))
+	}
 }
 
-// For returns the Set of the operation, which must have been attached.
+// For returns the Set of the response that is being made.
 func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
 
 // Reset forgets everything that was read: a mutation has changed it.
@@ -92,7 +95,7 @@ func (s *Set) Announce(threads ...*db.Thread) {
 	s.announced = append(s.announced, threads)
 }
 
-// lock locks the set, and takes in what was announced.
+// lock locks the set, and files what was announced since.
 func (s *Set) lock() {
 	s.mu.Lock()
 	if s.known == nil {
@@ -111,7 +114,7 @@ func (s *Set) lock() {
 	s.announced = nil
 }
 
-// group makes those of the threads a list that are not in one yet.
+// group makes siblings of those threads that have none yet.
 func (s *Set) group(ids []string) {
 	p := &siblings{windows: map[db.Window]loader[[]*db.Message]{}}
 	for _, id := range ids {
@@ -122,7 +125,7 @@ func (s *Set) group(ids []string) {
 	}
 }
 
-// Thread returns the thread, the one it was announced as if it was; nil when there is none.
+// Thread returns the thread, or nil if there is none. One that was announced is not read again.
 func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	s.lock()
 	if t := s.known[id]; t != nil {
@@ -144,14 +147,13 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 	return l(ctx, id)
 }
 
-// ThreadWithMessages is Thread for a thread whose messages in a window will be asked for,
-// too, so many times: it reads both at once, and forgets the messages with the
-// last time, since there may be very many. 0 is any number of times.
-func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window, times int) (*db.Thread, error) {
+// ThreadWithMessages is Thread for a thread whose messages in a window will be
+// asked for as well: it reads both at once.
+func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window) (*db.Thread, error) {
 	s.lock()
-	known := s.known[id] != nil || s.byID[id] != nil || s.siblings[id] != nil || w == (db.Window{})
+	known := s.known[id] != nil || s.byID[id] != nil || s.siblings[id] != nil
 	s.mu.Unlock()
-	if known {
+	if known || w == (db.Window{}) { // an empty window needs no statement
 		return s.Thread(ctx, id)
 	}
 	t, messages, err := s.messages.ListWithThread(ctx, id, w)
@@ -162,21 +164,13 @@ func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window, ti
 	s.lock()
 	defer s.mu.Unlock()
 	if p := s.siblingsOf(id); p.windows[w] == nil && len(p.ids) == 1 {
-		p.windows[w] = func(context.Context, string) ([]*db.Message, error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			list := messages
-			if times--; times == 0 {
-				messages = nil
-				delete(p.windows, w)
-			}
-			return list, nil
-		}
+		p.windows[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
 	}
 	return t, nil
 }
 
-// Messages returns the messages of the thread in the window; none when it is unknown. The list is the caller's.
+// Messages returns the messages of the thread in the window, none when it is
+// unknown. Others may get the same list: it must not be changed.
 func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
 	s.lock()
 	p := s.siblingsOf(threadID)
@@ -188,8 +182,7 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 		p.windows[w] = l
 	}
 	s.mu.Unlock()
-	list, err := l(ctx, threadID)
-	return slices.Clone(list), err
+	return l(ctx, threadID)
 }
 
 // Count returns how many messages of these roles the thread has.
@@ -205,7 +198,8 @@ func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int
 	return counts.Of(roles), err
 }
 
-// siblingsOf returns the list that the thread was announced in; a thread that was not, such as an unknown one, is its own.
+// siblingsOf returns the threads that load together with this one. One that was
+// not announced, such as an unknown one, loads alone.
 func (s *Set) siblingsOf(threadID string) *siblings {
 	if s.siblings[threadID] == nil {
 		s.group([]string{threadID})
@@ -213,18 +207,20 @@ func (s *Set) siblingsOf(threadID string) *siblings {
 	return s.siblings[threadID]
 }
 
-// loader returns the value of a key that it was made for.
+// loader returns the value of one of the keys that it was made for.
 type loader[V any] func(ctx context.Context, key string) (V, error)
 
-// newLoader returns a loader of these keys, which are distinct, and has asked for
-// all of them in one batch. A key that is not found has the zero value.
-func newLoader[V any](ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error)) loader[V] {
+// newLoader returns a loader of these keys, which must be distinct, and starts the
+// one batch that reads all of them. A key that is not found has the zero value.
+func newLoader[V any](
+	ctx context.Context, keys []string, read func(context.Context, []string) (map[string]V, error),
+) loader[V] {
 	if len(keys) == 1 {
-		alone := sync.OnceValues(func() (V, error) {
+		load := sync.OnceValues(func() (V, error) {
 			found, err := read(ctx, keys)
 			return found[keys[0]], err
 		})
-		return func(context.Context, string) (V, error) { return alone() }
+		return func(context.Context, string) (V, error) { return load() }
 	}
 	batch := func(ctx context.Context, keys []string) []*dataloader.Result[V] {
 		found, err := read(ctx, keys)
@@ -236,8 +232,8 @@ func newLoader[V any](ctx context.Context, keys []string, read func(context.Cont
 	}
 	l := dataloader.NewBatchedLoader(batch,
 		dataloader.WithBatchCapacity[string, V](len(keys)),
-		dataloader.WithInputCapacity[string, V](len(keys)), // else it makes room for a thousand
-		// Never waited for, since the batch fills at once; if that were wrong, requests would visibly hang.
+		dataloader.WithInputCapacity[string, V](len(keys)), // the default makes room for a thousand
+		// Never waited for, since the batch fills at once. Were that wrong, a test would notice a minute.
 		dataloader.WithWait[string, V](time.Minute))
 	for _, k := range keys {
 		l.Load(ctx, k)
