@@ -33,7 +33,7 @@ func main() {
 //go:embed encode.gotpl
 var encodeTemplate string
 
-// encoders is the plugin.
+// encoders is the plugin of gqlgen that makes the encoders.
 type encoders struct{}
 
 func (encoders) Name() string { return "encode" }
@@ -58,6 +58,9 @@ func (f field) NeedsNode() bool {
 
 // GenerateCode is called by gqlgen with all that it knows of the schema.
 func (encoders) GenerateCode(data *codegen.Data) error {
+	if err := check(data); err != nil {
+		return err
+	}
 	var objects []object
 	for _, o := range data.Objects {
 		if o.Root || o.BuiltIn {
@@ -65,7 +68,8 @@ func (encoders) GenerateCode(data *codegen.Data) error {
 		}
 		made := object{Object: o}
 		for _, f := range o.Fields {
-			made.Fields = append(made.Fields, field{Field: f, Types: possible(data, f.TypeReference.Definition), Value: value(data, f)})
+			types := possible(data, f.TypeReference.Definition)
+			made.Fields = append(made.Fields, field{f, types, value(data, f)})
 		}
 		objects = append(objects, made)
 	}
@@ -79,16 +83,16 @@ func (encoders) GenerateCode(data *codegen.Data) error {
 	})
 }
 
-// union is a union or an interface.
+// union is a union as the template wants it.
 type union struct {
 	*codegen.Interface
 	Members []member
 }
 
-// member is a Go type of a union's value, and which of the possible types it is.
+// member is a Go type of a union's value.
 type member struct {
 	codegen.InterfaceImplementor
-	Plan int
+	Plan int // which of the possible types it is
 }
 
 func unions(data *codegen.Data) (list []union) {
@@ -118,99 +122,39 @@ func possible(data *codegen.Data, def *ast.Definition) (names []string) {
 	return names
 }
 
-// result is what root fields return.
+// result is a Go type that root fields return objects in.
 type result struct {
 	*config.TypeReference
 	Types []string
 	Value string
 }
 
-// results returns the Go types that root fields return objects in.
 func results(data *codegen.Data) (list []result) {
 	seen := map[string]bool{}
-	for _, root := range []*codegen.Object{data.QueryRoot, data.MutationRoot} {
-		for _, f := range root.Fields {
-			ref := f.TypeReference
-			if ref.Definition.BuiltIn || len(possible(data, ref.Definition)) == 0 || seen[ref.GO.String()] {
-				continue
-			}
-			seen[ref.GO.String()] = true
-			list = append(list, result{ref, possible(data, ref.Definition), value(data, f)})
+	for _, f := range rootFields(data) {
+		ref := f.TypeReference
+		types := possible(data, ref.Definition)
+		if len(types) == 0 || seen[ref.GO.String()] {
+			continue
 		}
+		seen[ref.GO.String()] = true
+		// Whether the field may be null is for gqlgen to look at: one Go type can be the result of both kinds of field.
+		list = append(list, result{ref, types, objectValue(orNotOK(ref), "ok = false")})
 	}
 	return list
 }
 
-// value returns the code that appends v, a value of the field, to enc and sets ok
-// to false when there must be one and is none.
-func value(data *codegen.Data, f *codegen.Field) string {
-	ref := f.TypeReference
-	goType := ref.GO.String()
-	marshaler := ""
-	if ref.Marshaler != nil {
-		marshaler = ref.Marshaler.Name()
-	}
-	viaGqlgen := fmt.Sprintf("enc.Marshal(enc.%s(node.Context(), f.Selections, v))", ref.MarshalFunc())
-	if ref.GQL.NonNull {
-		viaGqlgen = "ok = " + viaGqlgen + " && ok"
-	}
-	simple := func(method string) string { return "enc." + method + "(v)" }
-	switch {
-	case ref.GQL.Elem == nil && ref.HasEnumValues() && ref.GQL.NonNull && !strings.HasPrefix(goType, "*"):
-		return fmt.Sprintf("enc.String(%s[v])", ref.EnumMarshalVar(false))
-	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "string":
-		return simple("String")
-	case ref.GQL.Elem == nil && (marshaler == "MarshalString" || marshaler == "MarshalID") && goType == "*string" && !ref.GQL.NonNull:
-		return simple("StringOrNull")
-	case ref.GQL.Elem == nil && marshaler == "MarshalInt" && goType == "int":
-		return simple("Int")
-	case ref.GQL.Elem == nil && marshaler == "MarshalFloat" && goType == "float64":
-		return simple("Float")
-	case ref.GQL.Elem == nil && marshaler == "MarshalBoolean" && goType == "bool":
-		return simple("Bool")
-	case ref.GQL.Elem == nil && marshaler == "MarshalDateTime" && goType == "time.Time":
-		return simple("Time")
-	case ref.GQL.Elem == nil && marshaler == "MarshalDateTime" && goType == "*time.Time" && !ref.GQL.NonNull:
-		return simple("TimeOrNull")
-	case ref.GQL.Elem == nil && marshaler == "MarshalStoredObject":
-		return fmt.Sprintf("if v != \"\" {\nenc.Raw(string(v))\n} else {\n%s\n}", viaGqlgen)
-	case len(possible(data, ref.Definition)) > 0:
-		return objectValue(data, ref, viaGqlgen)
-	}
-	return viaGqlgen
-}
-
-// objectValue returns the code for a value of objects, which may be a list of them.
-func objectValue(data *codegen.Data, ref *config.TypeReference, viaGqlgen string) string {
-	one := func(ref *config.TypeReference, v, node string) string {
-		call := fmt.Sprintf("enc.encode%s(%s, f.Plans, %s)", ref.Definition.Name, node, v)
-		if ref.Definition.Kind == ast.Object {
-			if !ref.IsPtr() {
-				v = "&" + v
+// rootFields are the fields of Query and Mutation that the schema's author wrote.
+func rootFields(data *codegen.Data) (fields []*codegen.Field) {
+	for _, root := range []*codegen.Object{data.QueryRoot, data.MutationRoot} {
+		if root == nil {
+			continue
+		}
+		for _, f := range root.Fields {
+			if !f.TypeReference.Definition.BuiltIn {
+				fields = append(fields, f)
 			}
-			call = fmt.Sprintf("enc.encode%s(%s, f.Plans[0], %s)", ref.Definition.Name, node, v)
 		}
-		return call
 	}
-	nilable := ref.IsNilable()
-	afterItem := ""
-	if ref.Definition.Name == "Message" && ref.GQL.Elem != nil { // there may be very many
-		afterItem = "enc.GrowForList(start, i+1, len(v))\n"
-	}
-	switch {
-	case ref.GQL.Elem == nil && nilable && !ref.GQL.NonNull:
-		return fmt.Sprintf("if v == nil {\nenc.Null()\n} else if mark := len(enc.B); !%s {\nenc.B = append(enc.B[:mark], \"null\"...)\n}", one(ref, "v", "&node"))
-	case ref.GQL.Elem == nil && nilable:
-		return fmt.Sprintf("if v == nil {\n%s\n} else {\nok = %s && ok\n}", viaGqlgen, one(ref, "v", "&node"))
-	case ref.GQL.Elem == nil && ref.GQL.NonNull:
-		return fmt.Sprintf("ok = %s && ok", one(ref, "v", "&node"))
-	case ref.GQL.Elem != nil && ref.GQL.NonNull && ref.GQL.Elem.NonNull && ref.GQL.Elem.Elem == nil:
-		start := ""
-		if afterItem != "" {
-			start = "start := len(enc.B)\n"
-		}
-		return start + fmt.Sprintf("enc.B = append(enc.B, '[')\nfor i := range v {\nif i > 0 {\nenc.B = append(enc.B, ',')\n}\nitem := encode.PathNode{Parent: &node, Index: i}\nok = %s && ok\n%s}\nenc.B = append(enc.B, ']')",
-			one(ref.Elem(), "v[i]", "&item"), afterItem)
-	}
-	return viaGqlgen
+	return fields
 }

@@ -32,9 +32,9 @@ func EncodeRootFields(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planThread(fc.Field.Selections)}}
 			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				enc.Null()
-			} else if mark := len(enc.B); !enc.encodeThread(&node, f.Plans[0], v) {
-				enc.B = append(enc.B[:mark], "null"...)
+				ok = false
+			} else {
+				ok = enc.encodeThread(&node, f.Plans[0], v) && ok
 			}
 			if !ok {
 				return graphql.Null, nil
@@ -65,7 +65,7 @@ func EncodeRootFields(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planThreadConnection(fc.Field.Selections)}}
 			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				ok = enc.Marshal(enc.marshalNThreadConnection2ᚖgithubᚗcomᚋthreadstoreᚋthreadstoreᚋgraphᚋmodelᚐThreadConnection(node.Context(), f.Selections, v)) && ok
+				ok = false
 			} else {
 				ok = enc.encodeThreadConnection(&node, f.Plans[0], v) && ok
 			}
@@ -100,9 +100,9 @@ func EncodeRootFields(schema graphql.ExecutableSchema) graphql.FieldMiddleware {
 			f := &encode.Field{CollectedField: fc.Field, Plans: []*encode.Plan{enc.planMessage(fc.Field.Selections)}}
 			node, ok := encode.PathNode{Ctx: ctx}, true
 			if v == nil {
-				enc.Null()
-			} else if mark := len(enc.B); !enc.encodeMessage(&node, f.Plans[0], v) {
-				enc.B = append(enc.B[:mark], "null"...)
+				ok = false
+			} else {
+				ok = enc.encodeMessage(&node, f.Plans[0], v) && ok
 			}
 			if !ok {
 				return graphql.Null, nil
