@@ -27,6 +27,8 @@ import (
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
+	"github.com/threadstore/threadstore/graph/httpmw"
+	"github.com/threadstore/threadstore/internal/envconfig"
 	"github.com/threadstore/threadstore/web"
 )
 
@@ -154,7 +156,7 @@ type settings struct {
 }
 
 func (s *settings) parse(env map[string]string) (err error) {
-	if err := db.ParseEnvironment(env, s); err != nil {
+	if err := envconfig.Parse(env, s); err != nil {
 		return err
 	}
 	for _, v := range []struct {
@@ -234,14 +236,7 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		tuneGC()
 	}
 	server := &http.Server{
-		Handler: graph.New(graph.Options{
-			Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(), Ready: store.Ready, Log: log, Page: web.Handler(),
-			Sample: func(ctx context.Context) (threads, messages int, err error) {
-				err = interchange.ImportSample(ctx, store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
-				return
-			},
-			MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity, CORSOrigins: s.CORSOrigins,
-		}),
+		Handler:           routes(s, store, log),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
@@ -290,6 +285,38 @@ func listenError(addr string, err error) error {
 		return fmt.Errorf("cannot listen on THREADSTORE_ADDR: %w", err)
 	}
 	return fmt.Errorf("cannot listen on THREADSTORE_ADDR: %w; %s set THREADSTORE_ADDR=%s", err, why, set)
+}
+
+// routes puts together what the server answers: the API, the playground, and the probes of its health. Each has a
+// list of middleware of its own: graph/httpmw/chain.go.
+func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
+	middleware := httpmw.Options{Log: log, CORSOrigins: s.CORSOrigins}
+
+	playground := http.NewServeMux()
+	playground.Handle("GET /{$}", web.Handler())
+	playground.Handle("GET /assets/", web.Handler())
+	page := httpmw.Plain(middleware, playground)
+
+	probes := graph.Probes(store.Ready, middleware)
+
+	api := graph.New(graph.Options{
+		Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(),
+		Sample: func(ctx context.Context) (threads, messages int, err error) {
+			err = interchange.ImportSample(ctx, store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
+			return threads, messages, err
+		},
+		Middleware: middleware, MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/healthz", path == "/readyz":
+			probes.ServeHTTP(w, r)
+		case path == "/", strings.HasPrefix(path, "/assets/"):
+			page.ServeHTTP(w, r)
+		default: // what there is not, too
+			api.ServeHTTP(w, r)
+		}
+	})
 }
 
 // importAll imports what the command names, showing progress if stderr is a terminal.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,35 @@ func TestListenError(t *testing.T) {
 		err := listenError("[::1]:80", &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)})
 		if !errors.Is(err, errno) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%d: %q does not end in %q", errno, err, want)
+		}
+	}
+}
+
+// TestRoutes asks the server for each of its pages: each has a request id, and none answers to another method.
+func TestRoutes(t *testing.T) {
+	address := start(t, "DATABASE_URL=:memory:", "THREADSTORE_CORS_ORIGINS=https://a.example")
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/", 200}, {"GET", "/healthz", 200}, {"GET", "/readyz", 200}, {"GET", "/schema.graphql", 200}, {"GET", "/graphql?query={__typename}", 200},
+		{"GET", "/nothing", 404}, {"GET", "/assets/nothing", 404}, {"GET", "/healthz/nothing", 404},
+		{"POST", "/", 405}, {"POST", "/healthz", 405}, {"POST", "/readyz", 405}, {"POST", "/schema.graphql", 405}, {"GET", "/sample", 405}, {"POST", "/assets/x", 405},
+		{"POST", "//graphql", 307}, {"OPTIONS", "//graphql", 204}, // as a client asks whose address of the server ends in a slash
+	} {
+		req, err := http.NewRequest(c.method, "http://"+address+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://a.example")
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.status || res.Header.Get("X-Request-Id") == "" || res.Header.Get("Access-Control-Allow-Origin") != "https://a.example" {
+			t.Errorf("%s %s: %d, want %d: %v", c.method, c.path, res.StatusCode, c.status, res.Header)
 		}
 	}
 }

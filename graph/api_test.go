@@ -17,7 +17,7 @@ import (
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
-	"github.com/threadstore/threadstore/web"
+	"github.com/threadstore/threadstore/graph/httpmw"
 )
 
 // api is a server on a database of its own, asked over HTTP.
@@ -34,9 +34,9 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	t.Helper()
 	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &dbtest.Output{}}
 	a.store = dbtest.OpenOptions(t, a.options, db.Hooks{Connector: a.seen.Connector})
-	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(), Ready: a.store.Ready,
-		Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
-		Page: web.Handler(),
+	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(),
+		Middleware: httpmw.Options{Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
+		MaxPage:    1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
 			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
 			return
@@ -44,7 +44,12 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	for _, c := range change {
 		c(&o)
 	}
-	server := httptest.NewServer(graph.New(o))
+	mux := http.NewServeMux()
+	mux.Handle("/", graph.New(o))
+	probes := graph.Probes(a.store.Ready, o.Middleware)
+	mux.Handle("/healthz", probes)
+	mux.Handle("/readyz", probes)
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	return a

@@ -20,7 +20,7 @@ import (
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
 	"github.com/threadstore/threadstore/graph"
-	"github.com/threadstore/threadstore/web"
+	"github.com/threadstore/threadstore/graph/httpmw"
 )
 
 func requestBody(t testing.TB, query string, variables map[string]any) []byte {
@@ -97,8 +97,8 @@ func BenchmarkCompression(b *testing.B) {
 	o := dbtest.Options(b, db.PostgreSQL)
 	store := dbtest.OpenOptions(b, o, db.Hooks{})
 	dbtest.Import(b, store)
-	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(), Ready: store.Ready, Page: web.Handler(),
-		Log: slog.New(slog.DiscardHandler), MaxPage: 1000, MaxBody: 1 << 20, MaxComplexity: 1_000_000}))
+	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(),
+		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, MaxPage: 1000, MaxBody: 1 << 20, MaxComplexity: 1_000_000}))
 	defer server.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
 	const (

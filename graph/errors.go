@@ -26,9 +26,12 @@ var codeOf = map[db.Code]string{
 	db.Timeout:     codes.Timeout,
 }
 
+// errorPresenter makes errors presentable, and logs those that are not.
+type errorPresenter struct{ log *slog.Logger }
+
 // present turns any error into what a client may see. What is not a domain error
 // and not the framework's own is logged and masked.
-func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
+func (p *errorPresenter) present(ctx context.Context, err error) *gqlerror.Error {
 	shown := &gqlerror.Error{Extensions: map[string]any{}}
 	var framework *gqlerror.Error
 	if errors.As(err, &framework) {
@@ -45,7 +48,7 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 			shown.Message = domain.Field() + " " + domain.Reason
 		}
 		if domain.Err != nil {
-			h.log.LogAttrs(ctx, slog.LevelWarn, "database", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
+			p.log.LogAttrs(ctx, slog.LevelWarn, "database", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
 		}
 	case framework != nil && framework.Err == nil:
 		shown.Message, shown.Rule = framework.Message, framework.Rule
@@ -55,11 +58,11 @@ func (h *server) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Message = truncate(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
-		h.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
+		p.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
 		shown.Message = "internal server error"
 		shown.Extensions["code"] = codes.InternalServerError
 	}
-	if id := httpmw.RequestID(ctx); id != "" {
+	if id := httpmw.RequestIDOf(ctx); id != "" {
 		shown.Extensions["requestId"] = id
 	}
 	return shown
@@ -100,6 +103,6 @@ type errPanic struct {
 
 func (e *errPanic) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-func recovered(_ context.Context, value any) error {
+func recoverPanic(_ context.Context, value any) error {
 	return &errPanic{value, debug.Stack()}
 }

@@ -13,7 +13,7 @@ import (
 
 // loadSample puts the sample data into an empty store: the playground's first
 // button. It is no mutation, for the schema is the API of a product and not of its demonstration.
-func (h *server) loadSample(o Options) http.Handler {
+func loadSample(o Options, presenter *errorPresenter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		w.Header().Set("Content-Type", "application/json")
@@ -37,7 +37,7 @@ func (h *server) loadSample(o Options) http.Handler {
 			case db.Unavailable.Is(err), db.Timeout.Is(err):
 				status = http.StatusServiceUnavailable
 			}
-			transport.WriteResponse(w, status, &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}})
+			transport.WriteResponse(w, status, &graphql.Response{Errors: gqlerror.List{presenter.present(ctx, err)}})
 			return
 		}
 		_ = json.NewEncoder(w).Encode(done) // the client may be gone

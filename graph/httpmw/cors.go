@@ -7,16 +7,16 @@ import (
 	"github.com/rs/cors"
 )
 
-// AllowOrigins lets browser pages of other origins call the API.
-func AllowOrigins(origins []string, next http.Handler) http.Handler {
+// CORS lets browser pages of other origins call the API; without origins it does nothing.
+func CORS(origins []string) Middleware {
 	if len(origins) == 0 {
-		return next
+		return func(next http.Handler) http.Handler { return next }
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"X-Request-Id"},
+		ExposedHeaders: []string{requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),
-	}).Handler(next)
+	}).Handler
 }
