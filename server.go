@@ -14,9 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"syscall"
 	"time"
@@ -199,32 +197,9 @@ const (
 	drainTimeout      = 25 * time.Second // for the requests in flight when told to stop; orchestrators kill after 30 s
 )
 
-// How far the heap may grow before it is collected. What is live is a few megabytes as a rule, and collecting it all the
-// time costs a quarter of the requests: it may grow by heapRoom, up to gcMost percent. With a large answer under way that
-// would be many times its size: then it may grow by gcLeast percent. GOGC and GOMEMLIMIT are obeyed when they are set.
-const (
-	heapRoom = 32 << 20 // bytes
-	gcMost   = 400      // percent
-	gcLeast  = 50
-)
-
-// tuneGC sets the percentage, now and after each collection.
-func tuneGC() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	was := 0
-	type sentinel struct{ _ [16]byte } // unreachable at once, and so finalized after each collection
-	var tune func(*sentinel)
-	tune = func(*sentinel) {
-		metrics.Read(live)
-		percent := int(min(max(heapRoom*100/max(live[0].Value.Uint64(), 1), gcLeast), gcMost))
-		if percent = percent / 25 * 25; percent != was { // setting it stops the world for a moment
-			was = percent
-			debug.SetGCPercent(percent)
-		}
-		runtime.SetFinalizer(&sentinel{}, tune)
-	}
-	tune(nil)
-}
+// gcPercent is how far the heap may grow, in percent of what is live, before it is collected. What is live is a few
+// megabytes as a rule, and Go's 100 would collect it so often that it costs a fifth of the requests.
+const gcPercent = 400
 
 // serve answers requests until ctx ends, then finishes those in flight.
 func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) error {
@@ -232,8 +207,8 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	if err != nil {
 		return listenError(s.Addr, err)
 	}
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		tuneGC()
+	if os.Getenv("GOGC") == "" { // GOMEMLIMIT is obeyed in any case
+		debug.SetGCPercent(gcPercent)
 	}
 	server := &http.Server{
 		Handler:           routes(s, store, log),
