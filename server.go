@@ -97,7 +97,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return 0
 }
 
-func dispatch(ctx context.Context, command string, c cli, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) error {
+func dispatch(
+	ctx context.Context, command string, c cli, env map[string]string, stdin io.Reader, stdout, stderr io.Writer,
+) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	slog.SetDefault(log) // and with it the standard logger, which libraries write to
 	if command == "version" {
@@ -160,7 +162,11 @@ func (s *settings) parse(env map[string]string) (err error) {
 	for _, v := range []struct {
 		name  string
 		value int64
-	}{{"THREADSTORE_MAX_PAGE", int64(s.MaxPage)}, {"THREADSTORE_MAX_BODY", s.MaxBody}, {"THREADSTORE_MAX_COMPLEXITY", int64(s.MaxComplexity)}} {
+	}{
+		{"THREADSTORE_MAX_PAGE", int64(s.MaxPage)},
+		{"THREADSTORE_MAX_BODY", s.MaxBody},
+		{"THREADSTORE_MAX_COMPLEXITY", int64(s.MaxComplexity)},
+	} {
 		if v.value < 1 {
 			return fmt.Errorf("%s must be 1 or more, not %d", v.name, v.value)
 		}
@@ -172,7 +178,8 @@ func (s *settings) parse(env map[string]string) (err error) {
 		o = strings.TrimSpace(o)
 		s.CORSOrigins[i] = o
 		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host) {
-			return fmt.Errorf("THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example (scheme and host, no path), not %.60q", o)
+			const message = "THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example (scheme and host, no path), "
+			return fmt.Errorf(message+"not %.60q", o)
 		}
 	}
 	s.database, err = db.ParseOptions(env)
@@ -222,7 +229,8 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 		log.Info("this binary has no playground in it: the page at / needs the internet; " +
 			"make run in a clone builds one that does not (Node 20.19 or later)")
 	}
-	log.Info("threadstore serves", "url", "http://"+listener.Addr().String()+"/", "database", s.database.String(), "version", versionLine())
+	url := "http://" + listener.Addr().String() + "/"
+	log.Info("threadstore serves", "url", url, "database", s.database.String(), "version", versionLine())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -316,7 +324,9 @@ func importAll(ctx context.Context, store *db.DB, c importCommand, stdin io.Read
 }
 
 // importOne runs one import and tells what it does.
-func importOne(ctx context.Context, name string, stderr io.Writer, run func(progress func(threads, messages int)) error) error {
+func importOne(
+	ctx context.Context, name string, stderr io.Writer, run func(progress func(threads, messages int)) error,
+) error {
 	terminal := false
 	if f, ok := stderr.(*os.File); ok {
 		terminal = term.IsTerminal(int(f.Fd()))
@@ -354,7 +364,9 @@ func interruptible(ctx context.Context, fn func() error) error {
 	}
 }
 
-func importFile(ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int)) error {
+func importFile(
+	ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int),
+) error {
 	if name == "-" {
 		return interchange.Import(ctx, store.Scope("").Threads(), "standard input", stdin, progress)
 	}

@@ -48,8 +48,12 @@ func complexity(maxPage int) (c generated.ComplexityRoot) {
 		}
 		return list(child, *limit, 0)
 	}
-	c.Query.FindThreadsByAttributes = func(child int, _ map[string]any, limit, offset int) int { return list(child, limit, offset) }
-	c.Query.FindThreadsBySource = func(child int, _ string, _ map[string]any, limit, offset int) int { return list(child, limit, offset) }
+	c.Query.FindThreadsByAttributes = func(child int, _ map[string]any, limit, offset int) int {
+		return list(child, limit, offset)
+	}
+	c.Query.FindThreadsBySource = func(child int, _ string, _ map[string]any, limit, offset int) int {
+		return list(child, limit, offset)
+	}
 	c.Query.Messages = func(child int, _ string, first, last, _, _ *int, _ []db.Role) int {
 		return messages(child, first, last)
 	}

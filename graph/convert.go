@@ -154,7 +154,9 @@ func object(o graphql.Omittable[map[string]any]) (db.Opt[db.JSON], error) {
 }
 
 // document converts a list of inputs and encodes it; null stays null.
-func document[In, Out any](o graphql.Omittable[[]*In], convert func(In) (Out, error), encode func([]Out) (db.JSON, error)) (db.Opt[db.JSON], error) {
+func document[In, Out any](
+	o graphql.Omittable[[]*In], convert func(In) (Out, error), encode func([]Out) (db.JSON, error),
+) (db.Opt[db.JSON], error) {
 	given := db.Opt[db.JSON]{Set: o.IsSet()}
 	list := o.Value()
 	if list == nil {
@@ -202,10 +204,16 @@ func attachment(in model.AttachmentInput) (db.Attachment, error) {
 func metrics(in model.MessageMetricsInput) db.Metrics {
 	m := db.Metrics{Model: in.Model.Value()}
 	if t := in.Timing.Value(); t != nil {
-		m.Timing = db.Timing{StartedAt: t.StartedAt.Value(), EndedAt: t.EndedAt.Value(), LatencyMS: valueOrZero(t.LatencyMs)}
+		m.Timing = db.Timing{
+			StartedAt: t.StartedAt.Value(), EndedAt: t.EndedAt.Value(), LatencyMS: valueOrZero(t.LatencyMs),
+		}
 	}
 	if u := in.Usage.Value(); u != nil {
-		m.Usage = db.TokenUsage{PromptTokens: valueOrZero(u.PromptTokens), CompletionTokens: valueOrZero(u.CompletionTokens), TotalTokens: valueOrZero(u.TotalTokens)}
+		m.Usage = db.TokenUsage{
+			PromptTokens:     valueOrZero(u.PromptTokens),
+			CompletionTokens: valueOrZero(u.CompletionTokens),
+			TotalTokens:      valueOrZero(u.TotalTokens),
+		}
 	}
 	if w := in.WeaveCall.Value(); w != nil {
 		m.WeaveCall = &db.WeaveCall{CallID: w.CallID, UIURL: w.UIURL}

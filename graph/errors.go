@@ -53,7 +53,8 @@ func (p *errorPresenter) present(ctx context.Context, err error) *gqlerror.Error
 	case framework != nil && framework.Err == nil:
 		shown.Message, shown.Rule = framework.Message, framework.Rule
 		if isVariableError(framework) { // "must be defined"
-			shown.Message = "$" + strings.TrimPrefix(framework.Path.String(), string(validate.VariablePath)+".") + ": " + shown.Message
+			name := strings.TrimPrefix(framework.Path.String(), string(validate.VariablePath)+".")
+			shown.Message = "$" + name + ": " + shown.Message
 		}
 		shown.Message = truncate(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)

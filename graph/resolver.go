@@ -42,7 +42,9 @@ func announce(ctx context.Context, threads []*db.Thread, err error) ([]*db.Threa
 }
 
 // appendMessages appends messages. Their fields then see the thread as it was right after.
-func (r *Resolver) appendMessages(ctx context.Context, threadID string, patches []db.MessagePatch) ([]*db.Message, error) {
+func (r *Resolver) appendMessages(
+	ctx context.Context, threadID string, patches []db.MessagePatch,
+) ([]*db.Message, error) {
 	messages, thread, err := r.Messages.Add(ctx, threadID, patches)
 	set := loaders.For(ctx)
 	set.Reset()

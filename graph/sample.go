@@ -11,8 +11,8 @@ import (
 	"github.com/threadstore/threadstore/graph/transport"
 )
 
-// loadSample puts the sample data into an empty store: the playground's first
-// button. It is no mutation, for the schema is the API of a product and not of its demonstration.
+// loadSample puts the sample data into an empty store, for a button of the playground. It is no
+// mutation, since the schema is for applications and not for a demonstration.
 func loadSample(o Options, presenter *errorPresenter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
@@ -20,7 +20,8 @@ func loadSample(o Options, presenter *errorPresenter) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		list, err := o.Threads.List(ctx, 1, 0)
 		if err == nil && len(list) > 0 {
-			err = &db.Error{Code: db.Conflict, Reason: "the store is not empty; threadstore import --sample adds the sample data to what is there"}
+			const reason = "the store is not empty; threadstore import --sample adds the sample data to what is there"
+			err = &db.Error{Code: db.Conflict, Reason: reason}
 		}
 		var done struct {
 			Threads  int `json:"threads"`

@@ -40,7 +40,8 @@ func serveSchema(text string) http.Handler {
 	// Weak, since the text is the same in each coding and the bytes are not.
 	tag := fmt.Sprintf(`W/"%x"`, sha256.Sum256([]byte(text)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // for a browser to show it; the language has no type of its own
+		// Plain text, so that browsers show it; the language has no media type of its own.
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("ETag", tag)
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))

@@ -1,13 +1,18 @@
-// Package encode is what the generated encoders of graph/generated/encode.go
-// are made of. They write the fields of a resolver's result straight into the
-// answer, by a plan made once for each selection of a request, where gqlgen's
-// executor makes a context, a goroutine or a closure for each value.
+// Package encode is what the generated encoders of graph/generated/encode.go use.
+// They write what a root resolver returned straight into the answer, by a plan that
+// is made once for each selection of a request. gqlgen's executor makes a context,
+// a closure or a goroutine for each value instead.
 //
 // gqlgen stays in charge: it runs the operation, the root fields and their
-// middleware, and whatever fails. Its field middleware is where we come in
-// ([graph/generated.EncodeRootFields]): it gets a root resolver's result and hands back
-// the finished JSON. A field whose value cannot be had or written goes through
-// gqlgen's own code for it, so errors, their paths and null propagation are gqlgen's.
+// middleware, and whatever fails. The encoders are field middleware of it
+// (generated.EncodeRootFields): they get a root resolver's result and return the
+// finished JSON. A field that fails goes through gqlgen's own code for it, so
+// errors, their paths and the propagation of nulls are gqlgen's.
+//
+// Encoders only read what they encode: others may be encoding the same. And what
+// they do not know of gqlgen's features, graph/gen refuses to generate (check.go
+// there). One thing is left: graphql.AroundFields does not see fields without a
+// resolver.
 package encode
 
 import (
@@ -24,29 +29,32 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// Plan is a selection on one object type, with fragments and directives resolved.
+// Plan is what to write of an object: a selection on its type, with fragments, @skip and @include resolved.
 type Plan struct{ Fields []Field }
 
 // Field is one field of the answer.
 type Field struct {
 	graphql.CollectedField
-	// Index is which field of the type it is; the generated code has the constants.
+	// Index says which field of its type it is; the cases of the generated code have the same numbers.
 	Index int
-	// Key is the JSON before the value: a comma but for the first, and the name.
+	// Key is the JSON before the value: the name, with a comma before it for all but the first field.
 	Key string
-	// Plans are of the object types that the value can have, in the order of their names; nil for a scalar.
+	// Plans are those of the object types that the value can have, sorted by name; nil for a scalar.
 	Plans []*Plan
 	// Args are the arguments of a resolver's field, nil until the first object has them.
 	Args map[string]any
 }
 
-// NewPlan returns the plan for what was collected on a type; number and plans
-// are the type's.
-func NewPlan(fields []graphql.CollectedField, typeName string, number func(name string) int, plans func(*Field)) *Plan {
+// NewPlan returns the plan for the fields that were collected on a type. index gives
+// the number of a field, and setPlans the plans of one; the type's generated code has both.
+func NewPlan(
+	fields []graphql.CollectedField, typeName string, index func(name string) int, setPlans func(*Field),
+) *Plan {
 	p := &Plan{Fields: make([]Field, 0, len(fields))}
 	for _, field := range fields {
-		// The one field that can be collected twice under one name: of a union and of its member.
-		if field.Name == "__typename" && slices.ContainsFunc(p.Fields, func(f Field) bool { return f.Alias == field.Alias }) {
+		seen := func(f Field) bool { return f.Alias == field.Alias }
+		// __typename can be collected twice under one name: of a union and of its member.
+		if field.Name == "__typename" && slices.ContainsFunc(p.Fields, seen) {
 			continue
 		}
 		key := make([]byte, 0, len(field.Alias)+16)
@@ -58,8 +66,8 @@ func NewPlan(fields []graphql.CollectedField, typeName string, number func(name 
 		if field.Name == "__typename" {
 			key = AppendString(key, typeName)
 		} else {
-			f.Index = number(field.Name)
-			plans(&f)
+			f.Index = index(field.Name)
+			setPlans(&f)
 		}
 		f.Key = string(key)
 		p.Fields = append(p.Fields, f)
@@ -67,14 +75,14 @@ func NewPlan(fields []graphql.CollectedField, typeName string, number func(name 
 	return p
 }
 
-// Typename is the number of __typename, whose value is part of its key.
+// Typename is the index of __typename, whose value is part of its key.
 const Typename = -1
 
-// PathNode is where in the answer an encoder is. It becomes a context only when somebody asks.
+// PathNode is a place in the answer, for resolvers and errors. A context is made of it only when one is needed.
 type PathNode struct {
 	Parent *PathNode
-	Ctx    context.Context // the context, if it is there already
-	// Either the field of an object, or the place in a list.
+	Ctx    context.Context // the place's context, if there is one already; else it is
+	// either the field of an object, or an element of a list.
 	Field  *Field
 	Object string // the type that Field is of
 	Index  int
@@ -95,11 +103,11 @@ func (p *PathNode) Context() context.Context {
 	return graphql.WithFieldContext(p.Parent.Context(), fc)
 }
 
-// Encoded is a finished piece of the answer, to be written once.
+// Encoded is a finished piece of the answer, to be marshaled once.
 type Encoded struct{ buffer *Buffer }
 
-// MarshalGQL writes it. A large one becomes the answer itself, if little stands
-// before it: copying it would take its size once more.
+// MarshalGQL writes the piece to w. If w is a buffer with little in it, a large piece
+// becomes that buffer's content instead, since a copy would take its size once more.
 func (e Encoded) MarshalGQL(w io.Writer) {
 	b := e.buffer.B
 	to, ok := w.(*bytes.Buffer)
@@ -116,32 +124,33 @@ func (e Encoded) MarshalGQL(w io.Writer) {
 }
 
 const (
-	// maxPooled is the largest buffer, in bytes, that waits for the next answer.
+	// maxPooled is the largest buffer, in bytes, that is kept for the next answer.
 	maxPooled = 1 << 20
-	// prefixRoom is left free at the beginning of a buffer, in bytes, for what stands before a large piece: the name of its field.
+	// prefixRoom is how much room is left at the beginning of a buffer, in bytes,
+	// for what stands before a large piece: the name of its field.
 	prefixRoom = 256
 )
 
 var buffers = sync.Pool{New: func() any { return &Buffer{make([]byte, prefixRoom, 4<<10)} }}
 
-// NewBuffer returns an empty buffer, which JSON gives back when it has been written.
+// NewBuffer returns an empty buffer, which goes back to the pool when its Encoded is marshaled.
 func NewBuffer() *Buffer {
 	b := buffers.Get().(*Buffer)
 	b.B = b.B[:prefixRoom]
 	return b
 }
 
-// Encoded returns what is in the buffer as the answer; nothing may be added any more.
+// Encoded returns what was written to the buffer, which must not be used any more.
 func (b *Buffer) Encoded() Encoded { return Encoded{b} }
 
-// AlreadyWritten stands for a value that is in the buffer already.
+// AlreadyWritten is returned to gqlgen for a value that is in the buffer already.
 var AlreadyWritten graphql.Marshaler = written{}
 
 type written struct{}
 
 func (written) MarshalGQL(io.Writer) {}
 
-// Buffer is an answer being written; an io.Writer, for gqlgen's marshalers.
+// Buffer is an answer that is being written. It is an io.Writer for gqlgen's marshalers.
 type Buffer struct{ B []byte }
 
 func (b *Buffer) Write(p []byte) (int, error) {
@@ -150,10 +159,10 @@ func (b *Buffer) Write(p []byte) (int, error) {
 }
 
 // GrowForList makes room, once, for the rest of a long list that began at start and
-// of which done elements are written: growing by and by would leave pieces behind
-// that together are several times the answer.
+// of which done elements are written. Growing step by step would leave buffers
+// behind that together are several times the answer.
 func (b *Buffer) GrowForList(start, done, all int) {
-	const enough = 1000 // to tell how long the others are
+	const enough = 1000 // elements, to estimate the length of the others
 	if done == enough && all > enough {
 		b.B = slices.Grow(b.B, (len(b.B)-start)/enough*(all-enough)*21/20+prefixRoom)
 	}

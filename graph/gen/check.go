@@ -80,7 +80,8 @@ func checkField(f *codegen.Field, refuse func(what string)) {
 	}
 }
 
-// checkResults looks for root fields of the same Go type, which share an encoder, whose lists differ in what may be null.
+// checkResults looks for root fields of the same Go type, which share an encoder, and whose lists differ in whether
+// their elements may be null.
 func checkResults(data *codegen.Data) error {
 	first := map[string]*codegen.Field{}
 	for _, f := range rootFields(data) {
@@ -88,7 +89,8 @@ func checkResults(data *codegen.Data) error {
 		if before := first[key]; before == nil {
 			first[key] = f
 		} else if a, b := before.TypeReference.GQL.Elem, f.TypeReference.GQL.Elem; a != nil && a.String() != b.String() {
-			return fmt.Errorf("%s and %s: the generated encoders want the same nullability in all lists of a Go type", before.Name, f.Name)
+			const message = "%s and %s: the generated encoders want the same nullability in all lists of a Go type"
+			return fmt.Errorf(message, before.Name, f.Name)
 		}
 	}
 	return nil

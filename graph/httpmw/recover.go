@@ -45,8 +45,8 @@ func Recover(log *slog.Logger) Middleware {
 // answerInternalError answers in the form of GraphQL, whatever was asked: it is JSON that clients of the API know.
 func answerInternalError(w http.ResponseWriter) {
 	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "ETag", "Last-Modified"} { // of the answer that failed
-		h.Del(name)
+	for _, name := range []string{"Content-Encoding", "Content-Length", "ETag", "Last-Modified"} {
+		h.Del(name) // it is of the answer that failed
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

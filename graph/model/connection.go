@@ -23,7 +23,10 @@ type PageInfo struct {
 
 // NewThreadConnection returns the connection of a page.
 func NewThreadConnection(p *db.Page) *ThreadConnection {
-	c := &ThreadConnection{Edges: make([]ThreadEdge, len(p.Threads)), PageInfo: PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious}}
+	c := &ThreadConnection{
+		Edges:    make([]ThreadEdge, len(p.Threads)),
+		PageInfo: PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious},
+	}
 	for i, t := range p.Threads {
 		c.Edges[i].Node = t
 	}

@@ -21,14 +21,14 @@ import (
 	"github.com/threadstore/threadstore/graph/codes"
 )
 
-// Media types of answers. The first is the default, for clients from before the second.
+// Media types of answers. The first is the default, for clients older than the second.
 const (
 	typeJSON    = "application/json"
 	typeGraphQL = "application/graphql-response+json"
 )
 
 // HTTP is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
-// gqlgen's own answers malformed requests by echoing them, and has other ideas of status codes.
+// gqlgen's own transport echoes malformed requests in its answers, and differs in status codes.
 type HTTP struct {
 	MaxBody int64 // bytes
 }
@@ -132,7 +132,8 @@ func (t HTTP) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawPara
 	}
 	v, err := jsontext.Decode(body)
 	if err != nil {
-		return nil, &requestError{http.StatusBadRequest, "the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
+		return nil, &requestError{http.StatusBadRequest,
+			"the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
@@ -254,11 +255,13 @@ func hasLoneSurrogate(document string) bool {
 	return false
 }
 
-// WriteResponse sends the response. Data is written as it is: encoding it again would
-// cost as much as making it.
+// WriteResponse sends the response. Its data is JSON already and is written as it is;
+// json.Marshal of the response would cost as much as making the data did.
 func WriteResponse(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil { // the client has left
-		response = &graphql.Response{Errors: gqlerror.List{{Message: "the request was cancelled", Extensions: map[string]any{"code": codes.Timeout}}}}
+		response = &graphql.Response{Errors: gqlerror.List{{
+			Message: "the request was cancelled", Extensions: map[string]any{"code": codes.Timeout},
+		}}}
 	}
 	var before, after bytes.Buffer // the data
 	separator := "{"

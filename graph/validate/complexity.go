@@ -14,8 +14,8 @@ import (
 const MaxCost = 1 << 50
 
 // complexityLimit is an extension that refuses operations above a cost. gqlgen's own
-// counts a fragment anew wherever it is spread: fragments that spread the next
-// one twice keep it busy for years. This one counts each fragment once.
+// counts a fragment again wherever it is spread, so that sixty fragments that each
+// spread the next one twice would keep it busy for years. This one counts each once.
 type complexityLimit struct {
 	limit  int
 	schema graphql.ExecutableSchema
@@ -33,7 +33,8 @@ func (l *complexityLimit) Validate(es graphql.ExecutableSchema) error {
 func (l *complexityLimit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	c := counter{ctx, l.schema, op.Variables, map[string]int{}}
 	if cost := c.selections(op.Operation.SelectionSet); cost > l.limit {
-		err := gqlerror.Errorf("the request counter %d, and the limit is %d: ask for fewer fields or smaller pages", cost, l.limit)
+		const message = "the request costs %d, and the limit is %d: ask for fewer fields or smaller pages"
+		err := gqlerror.Errorf(message, cost, l.limit)
 		err.Extensions = map[string]any{"code": codes.TooComplex}
 		return err
 	}

@@ -44,7 +44,8 @@ func limitRepetitions(observers *core.Events, addError core.AddErrFunc, rule cor
 		}
 		for _, set := range sets {
 			if repeats(set, map[string]int{}) {
-				addError(core.Message("A field must not stand in a selection set more than %d times.", maxRepetitions), core.At(op.Position))
+				const message = "A field must not stand in a selection set more than %d times."
+				addError(core.Message(message, maxRepetitions), core.At(op.Position))
 				return
 			}
 		}

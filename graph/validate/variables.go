@@ -25,14 +25,14 @@ type variableRules struct{ types map[string]*ast.Definition }
 
 var _ graphql.OperationContextMutator = &variableRules{}
 
-func (*variableRules) ExtensionName() string { return "StrictVariables" }
+func (*variableRules) ExtensionName() string { return "VariableRules" }
 
-func (s *variableRules) Validate(es graphql.ExecutableSchema) error {
-	s.types = es.Schema().Types
+func (r *variableRules) Validate(es graphql.ExecutableSchema) error {
+	r.types = es.Schema().Types
 	return nil
 }
 
-func (s *variableRules) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (r *variableRules) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	badInput := func(err *gqlerror.Error) *gqlerror.Error {
 		if err != nil {
 			err.Extensions = map[string]any{"code": codes.BadUserInput}
@@ -47,7 +47,7 @@ func (s *variableRules) MutateOperationContext(_ context.Context, op *graphql.Op
 		}
 		null[def.Variable] = v == nil
 		path := ast.Path{VariablePath, ast.PathName(def.Variable)}
-		if err := checkValue(s.types, def.Type, v, path); err != nil {
+		if err := checkValue(r.types, def.Type, v, path); err != nil {
 			return badInput(err)
 		}
 		op.Variables[def.Variable] = toAnySlices(v)
@@ -135,7 +135,8 @@ func (n nullVariables) arguments(list ast.ArgumentList) *gqlerror.Error {
 
 func (n nullVariables) value(v *ast.Value) *gqlerror.Error {
 	if v.Kind == ast.Variable && n.null[v.Raw] && v.ExpectedType != nil && v.ExpectedType.NonNull {
-		return gqlerror.ErrorPathf(ast.Path{VariablePath, ast.PathName(v.Raw)}, "must not be null where %s is expected", v.ExpectedType)
+		return gqlerror.ErrorPathf(ast.Path{VariablePath, ast.PathName(v.Raw)},
+			"must not be null where %s is expected", v.ExpectedType)
 	}
 	for _, c := range v.Children {
 		if err := n.value(c.Value); err != nil {
@@ -145,7 +146,7 @@ func (n nullVariables) value(v *ast.Value) *gqlerror.Error {
 	return nil
 }
 
-// checkValue checks v against the type; what gqlparser has checked already is not checked again.
+// checkValue checks what gqlparser does not check of a value of the type t.
 func checkValue(types map[string]*ast.Definition, t *ast.Type, v any, path ast.Path) *gqlerror.Error {
 	if v == nil {
 		return nil
@@ -157,7 +158,7 @@ func checkValue(types map[string]*ast.Definition, t *ast.Type, v any, path ast.P
 			return checkValue(types, t.Elem, v, path)
 		}
 		for i := range list.Len() {
-			if err := checkValue(types, t.Elem, list.Index(i).Interface(), append(path[:len(path):len(path)], ast.PathIndex(i))); err != nil {
+			if err := checkValue(types, t.Elem, list.Index(i).Interface(), child(path, ast.PathIndex(i))); err != nil {
 				return err
 			}
 		}
@@ -184,18 +185,23 @@ func checkValue(types map[string]*ast.Definition, t *ast.Type, v any, path ast.P
 			return gqlerror.ErrorPathf(path, "must be an object of the type %s", def.Name)
 		}
 		if _, ok := object["__typename"]; ok { // gqlparser looks away
-			return gqlerror.ErrorPathf(append(path[:len(path):len(path)], ast.PathName("__typename")), "unknown field")
+			return gqlerror.ErrorPathf(child(path, ast.PathName("__typename")), "unknown field")
 		}
 		if def.Directives.ForName("oneOf") != nil && !hasOneField(object) {
 			return gqlerror.ErrorPathf(path, "must have exactly one field, and not null")
 		}
 		for _, f := range def.Fields {
-			if err := checkValue(types, f.Type, object[f.Name], append(path[:len(path):len(path)], ast.PathName(f.Name))); err != nil {
+			if err := checkValue(types, f.Type, object[f.Name], child(path, ast.PathName(f.Name))); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// child returns the path of an element of what is at path, which stays as it is.
+func child(path ast.Path, element ast.PathElement) ast.Path {
+	return append(path[:len(path):len(path)], element)
 }
 
 func hasOneField(object map[string]any) bool {
