@@ -178,8 +178,8 @@ func (s *settings) parse(env map[string]string) (err error) {
 		o = strings.TrimSpace(o)
 		s.CORSOrigins[i] = o
 		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host) {
-			const message = "THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example (scheme and host, no path), "
-			return fmt.Errorf(message+"not %.60q", o)
+			return fmt.Errorf("THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example "+
+				"(scheme and host, no path), not %.60q", o)
 		}
 	}
 	s.database, err = db.ParseOptions(env)

@@ -8,7 +8,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Parse fills the fields of to, a pointer to a struct, that have an env tag. An empty variable counts as unset. The error is one line that names the variable.
+// Parse fills the fields of to, a pointer to a struct, that have an env tag. An
+// empty variable counts as unset. The error is one line that names the variable.
 func Parse(environment map[string]string, to any) error {
 	given := map[string]string{}
 	for k, v := range environment {
