@@ -80,7 +80,10 @@ func TestPlans(t *testing.T) {
 		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
 		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Scope("").Threads().Count(ctx) }, 1, `COVERING INDEX`},
 		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Scope("").Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
-		{"message(id)", func(s *db.DB) (int, error) { _, err := s.Scope("").Messages().Get(ctx, dbtest.BulkID(5)+"/1"); return 1, err }, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (tenant=? AND id=?)`},
+		{"message(id)", func(s *db.DB) (int, error) {
+			_, err := s.Scope("").Messages().Get(ctx, dbtest.BulkID(5)+"/1")
+			return 1, err
+		}, 1, `SEARCH m USING INDEX sqlite_autoindex_messages_1 (tenant=? AND id=?)`},
 		{"findThreadsByAttributes(customer), 10 matches", func(s *db.DB) (int, error) {
 			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"customer": "7"}, 100, 0))
 		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (tenant=? AND key=? AND value=?)`},
@@ -119,7 +122,10 @@ func TestPlans(t *testing.T) {
 		{"messages(last: 7, roles: [TOOL, ASSISTANT]) of the long thread", func(s *db.DB) (int, error) {
 			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
 		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
-		{"messageCount of 100 threads", func(s *db.DB) (int, error) { m, err := s.Scope("").Messages().CountByThreads(ctx, some(100)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
+		{"messageCount of 100 threads", func(s *db.DB) (int, error) {
+			m, err := s.Scope("").Messages().CountByThreads(ctx, some(100))
+			return len(m), err
+		}, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
 	}
 	var mu sync.Mutex
 	plans := map[db.Driver][]string{}

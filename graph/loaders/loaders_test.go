@@ -31,11 +31,11 @@ func TestPerResponse(t *testing.T) {
 	id := "a"
 	add := func() {
 		t.Helper()
-		if _, _, err := store.Messages().Add(ctx, id, []db.MessagePatch{{Role: db.RoleUser}}); err != nil {
+		if _, _, err := store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{{Role: db.RoleUser}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := store.Threads().Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
+	if _, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
 		t.Fatal(err)
 	}
 	add()
@@ -59,7 +59,7 @@ func TestPerResponse(t *testing.T) {
 		n, _ := set.Count(ctx, id, db.AllRoles)
 		return &graphql.Response{Data: fmt.Append(nil, n)}
 	}})
-	exec.AroundResponses(loaders.PerResponse(store.Threads(), store.Messages()))
+	exec.AroundResponses(loaders.PerResponse(store.Scope("").Threads(), store.Scope("").Messages()))
 	ctx = graphql.StartOperationTrace(ctx)
 	op, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: `{ __typename }`})
 	if errs != nil {
