@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/caarlos0/env/v11"
+	"github.com/threadstore/threadstore/internal/envconfig"
 )
 
 // Driver names a kind of database.
@@ -70,7 +69,7 @@ const DefaultURL = "sqlite:threads.db"
 // counts as unset. The error names the setting and never holds a password.
 func ParseOptions(environment map[string]string) (Options, error) {
 	var s settings
-	if err := ParseEnvironment(environment, &s); err != nil {
+	if err := envconfig.Parse(environment, &s); err != nil {
 		return Options{}, err
 	}
 	for _, v := range []struct {
@@ -98,44 +97,6 @@ func ParseOptions(environment map[string]string) (Options, error) {
 
 // maxSetting bounds the numbers of the pool: as seconds they stay far from overflowing a duration.
 const maxSetting = 1_000_000
-
-// ParseEnvironment fills the tagged fields of to from environment, in which an
-// empty value counts as unset. The error is one line that names the variable.
-func ParseEnvironment(environment map[string]string, to any) error {
-	given := map[string]string{}
-	for k, v := range environment {
-		if v != "" {
-			given[k] = v
-		}
-	}
-	err := env.ParseWithOptions(to, env.Options{Environment: given})
-	if err == nil {
-		return nil
-	}
-	// The library's error quotes the field of the struct and Go's own words; say which variable instead.
-	fields, _ := env.GetFieldParams(to)
-	for _, f := range fields {
-		one := map[string]string{}
-		if v, ok := given[f.Key]; ok {
-			one[f.Key] = v
-		}
-		if env.ParseWithOptions(to, env.Options{Environment: one}) != nil {
-			return fmt.Errorf("%s has a bad value: %.60q is not %s", f.Key, given[f.Key], kindOf(to, f.Key))
-		}
-	}
-	return err
-}
-
-// kindOf says what the variable must be, after the field of to that it fills.
-func kindOf(to any, variable string) string {
-	t := reflect.TypeOf(to).Elem()
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("env") == variable && f.Type.Kind() == reflect.Bool {
-			return "true or false"
-		}
-	}
-	return "a whole number"
-}
 
 func (s settings) database() (Options, error) {
 	if s.URL != "" {

@@ -22,8 +22,14 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// latestVersion is the schema this program knows.
-const latestVersion = 4
+// latestVersion is the schema this program knows: how many migrations there are, which are the same for both databases.
+var latestVersion = func() int64 {
+	files, err := fs.Glob(migrations, "migrations/"+string(SQLite)+"/*.sql")
+	if err != nil { // a bad pattern
+		panic(err)
+	}
+	return int64(len(files))
+}()
 
 // firstMigration is run by makeTables, not by goose.
 const firstMigration = "0001_tables.sql"
