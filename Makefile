@@ -3,7 +3,8 @@
 
 # Serves on http://127.0.0.1:8080 from the SQLite file threads.db, with the playground if Node can build it.
 run: ready
-	go run .
+	@go build
+	@exec ./threadstore
 
 # Makes the binary threadstore, with the playground if Node can build it.
 build: ready

@@ -9,7 +9,7 @@ if [ -f "$built" ] && [ -z "$(find src index.html vite.config.js package-lock.js
   exit 0
 fi
 if ! command -v npm >/dev/null || ! node node-fits.cjs; then
-  echo "the playground is left out, and the page at / will need the internet: building it takes Node 20.19 or later, or 22.12 or later, with npm" >&2
+  echo "the playground is left out, and the page at / will need the internet: building it takes Node 20.19 or later, or 22.12 or later, with npm; found: $(node --version 2>/dev/null || echo none)" >&2
   [ "${1:-}" != --required ]
   exit
 fi

@@ -181,7 +181,7 @@ func (enc *encoder) encodeAttachment(objNode *encode.PathNode, plan *encode.Plan
 			if v != "" {
 				enc.Raw(string(v))
 			} else {
-				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(node.Context(), f.Selections, v))
 			}
 		}
 	}
@@ -369,7 +369,7 @@ func (enc *encoder) encodeMessage(objNode *encode.PathNode, plan *encode.Plan, o
 			if v != "" {
 				enc.Raw(string(v))
 			} else {
-				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(node.Context(), f.Selections, v)) && ok
 			}
 		case 10: // timestamp
 			v := obj.Timestamp
@@ -380,7 +380,7 @@ func (enc *encoder) encodeMessage(objNode *encode.PathNode, plan *encode.Plan, o
 			if v != "" {
 				enc.Raw(string(v))
 			} else {
-				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(node.Context(), f.Selections, v))
 			}
 		case 12: // attachments
 			v, err := obj.Attachments()
@@ -639,7 +639,7 @@ func (enc *encoder) encodeThread(objNode *encode.PathNode, plan *encode.Plan, ob
 			if v != "" {
 				enc.Raw(string(v))
 			} else {
-				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v)) && ok
+				ok = enc.Marshal(enc.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(node.Context(), f.Selections, v)) && ok
 			}
 		case 3: // source
 			v := obj.Source
@@ -647,7 +647,7 @@ func (enc *encoder) encodeThread(objNode *encode.PathNode, plan *encode.Plan, ob
 			if v != "" {
 				enc.Raw(string(v))
 			} else {
-				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(node.Context(), f.Selections, v))
+				enc.Marshal(enc.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(node.Context(), f.Selections, v))
 			}
 		case 4: // createdAt
 			v := obj.CreatedAt

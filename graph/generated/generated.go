@@ -15,6 +15,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/threadstore/threadstore/db"
+	"github.com/threadstore/threadstore/db/jsontext"
 	"github.com/threadstore/threadstore/graph/model"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -2274,8 +2275,8 @@ func (ec *executionContext) _Attachment_attributes(ctx context.Context, field gr
 			return obj.Attributes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
-			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
+			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2545,8 +2546,8 @@ func (ec *executionContext) _Message_attributes(ctx context.Context, field graph
 			return obj.Attributes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
-			return ec.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
+			return ec.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2591,8 +2592,8 @@ func (ec *executionContext) _Message_source(ctx context.Context, field graphql.C
 			return obj.Source, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
-			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
+			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3631,8 +3632,8 @@ func (ec *executionContext) _Thread_attributes(ctx context.Context, field graphq
 			return obj.Attributes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
-			return ec.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
+			return ec.marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3654,8 +3655,8 @@ func (ec *executionContext) _Thread_source(ctx context.Context, field graphql.Co
 			return obj.Source, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
-			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
+			return ec.marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx, selections, v)
 		},
 		true,
 		false,
@@ -7321,12 +7322,12 @@ func (ec *executionContext) marshalNInt2int(ctx context.Context, sel ast.Selecti
 	return res
 }
 
-func (ec *executionContext) unmarshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx context.Context, v any) (db.JSON, error) {
+func (ec *executionContext) unmarshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx context.Context, v any) (jsontext.Text, error) {
 	res, err := model.UnmarshalStoredObject(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx context.Context, sel ast.SelectionSet, v db.JSON) graphql.Marshaler {
+func (ec *executionContext) marshalNJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx context.Context, sel ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
 	_ = sel
 	res := model.MarshalStoredObject(v)
 	if res == graphql.Null {
@@ -7862,12 +7863,12 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	return res
 }
 
-func (ec *executionContext) unmarshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx context.Context, v any) (db.JSON, error) {
+func (ec *executionContext) unmarshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx context.Context, v any) (jsontext.Text, error) {
 	res, err := model.UnmarshalStoredObject(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚐJSON(ctx context.Context, sel ast.SelectionSet, v db.JSON) graphql.Marshaler {
+func (ec *executionContext) marshalOJSONObject2githubᚗcomᚋthreadstoreᚋthreadstoreᚋdbᚋjsontextᚐText(ctx context.Context, sel ast.SelectionSet, v jsontext.Text) graphql.Marshaler {
 	_ = sel
 	_ = ctx
 	res := model.MarshalStoredObject(v)
