@@ -15,7 +15,8 @@ const (
 type Change struct {
 	ThreadID string
 	Kind     ChangeKind
-	// Added, Updated and Deleted are the ids of messages, the first two in the order of the thread. A deleted thread has none.
+	// Added, Updated and Deleted are the ids of messages, the first two in the order of the thread. A deleted thread has
+	// none.
 	Added, Updated, Deleted []string
 	// Counters is by how much those of the thread have changed; nothing for a deleted one.
 	Counters Counters
@@ -41,7 +42,8 @@ func record(ctx context.Context, s session, changes []change) error {
 		for _, n := range c.Counters.list() {
 			args = append(args, n)
 		}
-		if _, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), `+addToCounters("threads.", func(int) string { return `CAST(? AS bigint)` })+
+		if _, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), `+
+			addToCounters("threads.", func(int) string { return `CAST(? AS bigint)` })+
 			` WHERE tenant = ? AND id = ?`, append(args, s.tenant, c.ThreadID)...); err != nil {
 			return err
 		}

@@ -134,7 +134,9 @@ func (s settings) database() (Options, error) {
 
 // address is the part of a PostgreSQL URL after "//", read as SQLAlchemy reads
 // it: a password may hold any character but an at sign.
-var address = regexp.MustCompile(`^(?:([^:/?]*)(?::([^@]*))?@)?((?:\[[^\]]*\]|[^/?:,\[\]])*(?::[^/?,]*)?(?:,[^/?]*)?)(?:/([^?]*))?(?:\?(.*))?$`)
+var address = regexp.MustCompile(
+	`^(?:([^:/?]*)(?::([^@]*))?@)?((?:\[[^\]]*\]|[^/?:,\[\]])*(?::[^/?,]*)?(?:,[^/?]*)?)(?:/([^?]*))?(?:\?(.*))?$`,
+)
 
 // ParseURL reads a database URL: postgres://, postgresql://, sqlite:path,
 // :memory:, and those of SQLAlchemy (postgresql+asyncpg://, sqlite+aiosqlite:///).
@@ -181,7 +183,9 @@ func parseSQLite(rest string) (Options, error) {
 			after = "/" // as in SQLAlchemy, no path is a database in memory
 		}
 		if path, ok = strings.CutPrefix(after, "/"); !ok {
-			return Options{}, fmt.Errorf("DATABASE_URL: sqlite:// takes no host; write sqlite:PATH, sqlite:///RELATIVE or sqlite:////ABSOLUTE")
+			return Options{}, fmt.Errorf(
+				"DATABASE_URL: sqlite:// takes no host; write sqlite:PATH, sqlite:///RELATIVE or sqlite:////ABSOLUTE",
+			)
 		}
 		if path == "" {
 			path = Memory
@@ -203,7 +207,9 @@ func parsePostgres(rest string) (Options, error) {
 		return Options{}, fmt.Errorf("DATABASE_URL must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
 	if strings.Contains(m[3]+m[4], "@") { // what stands there may be a piece of a password
-		return Options{}, fmt.Errorf("DATABASE_URL: an @ in the user, the password or the database must be written %%40")
+		return Options{}, fmt.Errorf(
+			"DATABASE_URL: an @ in the user, the password or the database must be written %%40",
+		)
 	}
 	p := map[string]string{"sslmode": "prefer"}
 	var hosts, ports []string
@@ -212,11 +218,15 @@ func parsePostgres(rest string) (Options, error) {
 		if i := strings.LastIndexByte(h, ':'); i > strings.LastIndexByte(h, ']') {
 			host, port = h[:i], h[i+1:]
 			if checkPort(port) != nil {
-				return Options{}, fmt.Errorf("DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)")
+				return Options{}, fmt.Errorf(
+					"DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)",
+				)
 			}
 		}
 		if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-			return Options{}, fmt.Errorf("DATABASE_URL: a host must have one port, and an IPv6 address stand in brackets")
+			return Options{}, fmt.Errorf(
+				"DATABASE_URL: a host must have one port, and an IPv6 address stand in brackets",
+			)
 		}
 		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
 	}
@@ -259,7 +269,10 @@ func parsePostgres(rest string) (Options, error) {
 			switch value {
 			case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
 			default:
-				return Options{}, fmt.Errorf("DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, not %.40q", value)
+				return Options{}, fmt.Errorf(
+					"DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, not %.40q",
+					value,
+				)
 			}
 		}
 		p[name] = value

@@ -108,7 +108,8 @@ func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[
 		countRow
 	}
 	err := r.read(ctx, func(s session) error {
-		return s.rows(ctx, &rows, `SELECT t.id, `+selectCounters+` FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.list(threadIDs))
+		return s.rows(ctx, &rows, `SELECT t.id, `+selectCounters+` FROM threads t WHERE t.tenant = ? AND t.id {in}`,
+			s.tenant, s.db.dialect.list(threadIDs))
 	})
 	if err != nil {
 		return nil, err

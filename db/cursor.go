@@ -31,7 +31,9 @@ const cursorVersion = "1"
 // String returns the cursor as text that is safe in a URL:
 // base64url of VERSION:MICROSECONDS SINCE 1970:ID.
 func (c Cursor) String() string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorVersion + ":" + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 10) + ":" + c.ID))
+	return base64.RawURLEncoding.EncodeToString(
+		[]byte(cursorVersion + ":" + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 10) + ":" + c.ID),
+	)
 }
 
 // ParseCursor reads what String has written. Any other text is Invalid, also one
@@ -43,7 +45,8 @@ func ParseCursor(text string) (Cursor, error) {
 	n, _ := strconv.ParseInt(micros, 10, 64)
 	c := Cursor{time.UnixMicro(n).UTC(), id}
 	// Written anew it is the same text, or it was none of ours, whichever step it failed in.
-	if c.String() != text || c.UpdatedAt.Year() < 1 || c.UpdatedAt.Year() > 9999 || !knownID(id) || !utf8.ValidString(id) {
+	if c.String() != text || c.UpdatedAt.Year() < 1 || c.UpdatedAt.Year() > 9999 || !knownID(id) ||
+		!utf8.ValidString(id) {
 		return Cursor{}, Invalidf(nil, "must be a cursor that this API has returned")
 	}
 	return c, nil

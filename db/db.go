@@ -71,10 +71,24 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, options: o, log: h.Log, now: h.Now, newID: newUUID, changed: h.Changes, frequent: frequentValues{seed: maphash.MakeSeed()}}
+	db := &DB{
+		dialect:  d,
+		options:  o,
+		log:      h.Log,
+		now:      h.Now,
+		newID:    newUUID,
+		changed:  h.Changes,
+		frequent: frequentValues{seed: maphash.MakeSeed()},
+	}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	l := coalesce.Limits{Batches: max((o.PoolSize+o.MaxOverflow)/4, 2), MaxWait: cmp.Or(h.MaxWait, maxWait), FallbackOnTimeout: true,
-		Busy: errTooBusy, IsFinal: Unavailable.Is, Go: db.background.Go}
+	l := coalesce.Limits{
+		Batches:           max((o.PoolSize+o.MaxOverflow)/4, 2),
+		MaxWait:           cmp.Or(h.MaxWait, maxWait),
+		FallbackOnTimeout: true,
+		Busy:              errTooBusy,
+		IsFinal:           Unavailable.Is,
+		Go:                db.background.Go,
+	}
 	if c.single {
 		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
 	}

@@ -24,7 +24,8 @@ import (
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
 //	{limit if many}  in find: a bound limit, for when driver has many rows
 //	{by role}  after messages m or x: says which index serves a search by role
-//	{on disk}  after the columns of a SELECT that writes outside of [DB.inTx]: waits for the disk, if the connection does not by itself
+//	{on disk}  after the columns of a SELECT that writes without a transaction: waits for
+//	        the disk, if the connection does not by itself
 //
 // Each has a case in the conformance suite that fails when the answers differ.
 type dialect struct {

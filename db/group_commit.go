@@ -46,7 +46,13 @@ func newGroupCommitter(db *DB) *groupCommitter {
 // interrupted, undoes the whole transaction. Without needsSavepoint, fn refuses,
 // by an [*Error], only before it has written: then there is nothing to undo.
 func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(session) error) error {
-	w := &groupedWrite{ctx: ctx, fn: fn, needsSavepoint: needsSavepoint, until: time.Now().Add(g.db.options.PoolTimeout), done: make(chan struct{})}
+	w := &groupedWrite{
+		ctx:            ctx,
+		fn:             fn,
+		needsSavepoint: needsSavepoint,
+		until:          time.Now().Add(g.db.options.PoolTimeout),
+		done:           make(chan struct{}),
+	}
 	g.queue.Push(w)
 	timeout := time.NewTimer(g.db.options.PoolTimeout)
 	defer timeout.Stop()

@@ -17,7 +17,12 @@ var messageTable = newTable("m", true, append([]column[Message]{
 	{name: "ordinal", kind: "bigint", scan: (*Message).scanOrdinal},
 	{name: "sequence", kind: "bigint", value: func(m *Message, _ *dialect) any { return m.Sequence }},
 	{name: "position", kind: "bigint", value: func(m *Message, _ *dialect) any { return m.position }},
-	{name: "role", kind: "text", scan: (*Message).scanRole, value: func(m *Message, _ *dialect) any { return string(m.Role) }},
+	{
+		name:  "role",
+		kind:  "text",
+		scan:  (*Message).scanRole,
+		value: func(m *Message, _ *dialect) any { return string(m.Role) },
+	},
 	{name: `"timestamp"`, kind: "{time}", when: MessageTimestamp, scan: (*Message).scanTimestamp,
 		value: func(m *Message, d *dialect) any { return d.formatTime(m.Timestamp) }},
 	jsonColumn("parts", MessageParts, func(m *Message) *JSON { return &m.parts }),
@@ -39,7 +44,13 @@ type messageText struct {
 // messageTexts are all of them.
 var messageTexts = []messageText{
 	{"content", "content", MessageContent, func(m *Message) **string { return &m.Content }, nil},
-	{"name", "name", MessageName, func(m *Message) **string { return &m.Name }, func(p *MessagePatch) *Opt[*string] { return &p.Name }},
+	{
+		"name",
+		"name",
+		MessageName,
+		func(m *Message) **string { return &m.Name },
+		func(p *MessagePatch) *Opt[*string] { return &p.Name },
+	},
 	{"toolCallId", "tool_call_id", MessageToolCallID,
 		func(m *Message) **string { return &m.ToolCallID }, func(p *MessagePatch) *Opt[*string] { return &p.ToolCallID }},
 }

@@ -63,7 +63,9 @@ func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, e
 }
 
 // appendOrRetry appends any number of messages, of which some may be there already, in a transaction.
-func (r *Messages) appendOrRetry(ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message) (stored []*Message, thread *Thread, err error) {
+func (r *Messages) appendOrRetry(
+	ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message,
+) (stored []*Message, thread *Thread, err error) {
 	err = r.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
@@ -214,7 +216,9 @@ func (one *appendRequest) canJoin(batch []*appendRequest) bool {
 // differs reports whether one is of another thread than the others. A statement
 // appends one message to a thread: every change has an updatedAt of its own.
 func (one *appendRequest) differs(from []*appendRequest) bool {
-	return !slices.ContainsFunc(from, func(other *appendRequest) bool { return other.message.ThreadID == one.message.ThreadID })
+	return !slices.ContainsFunc(from, func(other *appendRequest) bool {
+		return other.message.ThreadID == one.message.ThreadID
+	})
 }
 
 // appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
@@ -247,7 +251,10 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 	args := []any{d.formatTime(r.db.Now())}
 	free, lock := "", ""
 	if skipLocked {
-		free, lock = `free AS MATERIALIZED (SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in} FOR UPDATE SKIP LOCKED), `, ` CROSS JOIN free`
+		lock = ` CROSS JOIN free`
+		free = `free AS MATERIALIZED (
+				SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in} FOR UPDATE SKIP LOCKED
+			), `
 		args = append([]any{r.tenant, d.list(threadIDs)}, args...)
 		threadID = `free.id AND free.id = ` + threadID
 	}
@@ -255,11 +262,12 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
 				` + addToCounters("t.", oneMessage(role)) + `
 			FROM ` + from + lock + ` WHERE t.tenant = ? AND t.id = ` + threadID + `
-			RETURNING ` + threadTable.names("t.", columns) + `, CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
+			RETURNING ` + threadTable.names("t.", columns) + `,
+				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
 		), m AS (
 			INSERT INTO messages (tenant, sequence, position, ` + names(appendColumns[1:]) + `)
-			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END, CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` +
-		strings.Join(values[1:], ", ") + ` FROM t AS g
+			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END,
+				CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
@@ -335,10 +343,11 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	}
 	selected := threadTable.selected(columns)
 	var added [][]any
+	args = append(args, now, s.tenant, now)
 	err = s.each(ctx, `WITH appended(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
 		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
 		FROM appended WHERE tenant = ? AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, append(args, now, s.tenant, now), func(v []driver.Value) error {
+		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]

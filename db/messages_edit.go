@@ -41,7 +41,8 @@ func deleteMessages(ctx context.Context, s session, threadID string, ids []strin
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `DELETE FROM messages WHERE tenant = ? AND thread_id = ? AND id {in}`, s.tenant, threadID, s.db.dialect.list(ids))
+	_, err := s.exec(ctx, `DELETE FROM messages WHERE tenant = ? AND thread_id = ? AND id {in}`,
+		s.tenant, threadID, s.db.dialect.list(ids))
 	return err
 }
 

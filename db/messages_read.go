@@ -37,7 +37,8 @@ func readMessages(ctx context.Context, s session, columns Columns, query string,
 
 // messagesWhere reads the messages that a condition on m selects, whole.
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	return readMessages(ctx, s, AllColumns, `SELECT `+messageTable.list(AllColumns)+` FROM messages m WHERE m.tenant = ? AND `+condition, append([]any{s.tenant}, args...)...)
+	query := `SELECT ` + messageTable.list(AllColumns) + ` FROM messages m WHERE m.tenant = ? AND ` + condition
+	return readMessages(ctx, s, AllColumns, query, append([]any{s.tenant}, args...)...)
 }
 
 func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Message, error) {
@@ -59,7 +60,8 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 	}
 	columns := projectionOf(ctx).messages | MessageID | MessageThreadID
 	err = r.read(ctx, func(s session) error {
-		list, err := readMessages(ctx, s, columns, `SELECT `+messageTable.list(columns)+` FROM messages m WHERE m.tenant = ? AND m.id = ?`, s.tenant, id)
+		query := `SELECT ` + messageTable.list(columns) + ` FROM messages m WHERE m.tenant = ? AND m.id = ?`
+		list, err := readMessages(ctx, s, columns, query, s.tenant, id)
 		if found = nil; len(list) > 0 {
 			found = list[0]
 		}

@@ -57,7 +57,9 @@ func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Wi
 // ListByThreads returns the messages each thread has in the window, in order,
 // by thread id. It is one statement however many threads there are, and it
 // reads little more than it returns, however long they are.
-func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Window) (found map[string][]*Message, err error) {
+func (r *Messages) ListByThreads(
+	ctx context.Context, threadIDs []string, w Window,
+) (found map[string][]*Message, err error) {
 	known := knownIDs(threadIDs)
 	if len(known) == 0 || w == (Window{}) {
 		return nil, nil
@@ -71,7 +73,9 @@ func (r *Messages) ListByThreads(ctx context.Context, threadIDs []string, w Wind
 
 // ListWithThread returns a thread, nil when it is unknown, and its messages in
 // the window, in order. It is one statement, and so one state of both.
-func (r *Messages) ListWithThread(ctx context.Context, threadID string, w Window) (thread *Thread, messages []*Message, err error) {
+func (r *Messages) ListWithThread(
+	ctx context.Context, threadID string, w Window,
+) (thread *Thread, messages []*Message, err error) {
 	if !knownID(threadID) {
 		return nil, nil, nil
 	}
@@ -279,7 +283,7 @@ func (q *windowQuery) add(text string, more ...any) {
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
 	ofRoles := q.Roles.list()
-	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all ofRoles, or of one, in their order
+	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
 	q.add(`SELECT ` + selected + ` FROM `)
 	if !one {
 		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))

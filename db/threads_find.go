@@ -152,12 +152,6 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 
 // find returns the threads that have all properties and none of the absent keys.
 // It is one statement, or two for a property that is common and was not known to be.
-//
-// The statement decides by itself which of the two ways to go, from the data
-// and not from the planner's statistics: driver is the rarest of the given
-// properties, counted up to the bound; of the two halves of the union one is
-// switched off: by its first condition, which holds for no row or for all, and on SQLite, which
-// would look at every row all the same, by its limit.
 func (r *Threads) find(ctx context.Context, present []property, absent []string, limit, offset int) ([]*Thread, error) {
 	if len(present) == 0 && len(absent) == 0 {
 		return r.List(ctx, limit, offset)
@@ -167,52 +161,78 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 			return threads, err
 		}
 	}
-	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union below is sorted by
-	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
-	var q strings.Builder
-	var args []any
-	add := func(text string, more ...any) {
-		q.WriteString(text)
-		args = append(args, more...)
-	}
-	lacks := func() {
-		if len(absent) > 0 {
-			add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
-				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, r.tenant, r.db.dialect.list(absent))
-		}
-	}
+	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union of [findQuery.byDriver] is sorted by
+	q := findQuery{tenant: r.tenant, dialect: r.db.dialect, present: present, absent: absent}
 	if len(present) == 0 {
-		add(`SELECT `+selected+` FROM threads t WHERE t.tenant = ?`, r.tenant)
-		lacks()
-		add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
-		return r.list(ctx, columns, q.String(), args...)
+		q.add(`SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ?`, q.tenant)
+		q.lacksAbsent()
+		q.add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
+	} else {
+		q.byDriver(columns, limit, offset)
 	}
-	// matches adds the condition that a thread has every given property: each is looked for, or, when they are many,
-	// those that are there are counted. (As scalar subqueries, these are conditions on one thread and stay so; the planners
-	// would turn EXISTS into a join and lose the order of the walk.)
-	matches := func() {
-		if len(present) > maxProbes {
-			add(` AND (SELECT count(*) FROM given g WHERE (
-				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
-				= (SELECT count(*) FROM given)`, r.tenant)
-			return
-		}
-		for _, p := range present {
-			add(` AND (SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = ? AND x.value = ?) = 1`, r.tenant, p.Key, p.Value)
-		}
+	return r.list(ctx, columns, q.text.String(), q.args...)
+}
+
+// findQuery writes the statement for a search.
+type findQuery struct {
+	tenant  string
+	dialect *dialect
+	present []property
+	absent  []string // keys
+	text    strings.Builder
+	args    []any
+}
+
+func (q *findQuery) add(text string, args ...any) {
+	q.text.WriteString(text)
+	q.args = append(q.args, args...)
+}
+
+// byDriver selects the threads that have every given property. The statement
+// decides by itself which of the two ways to go, from the data and not from the
+// planner's statistics: driver is the rarest of the given properties, counted up
+// to the bound; of the two halves of the union one is switched off: by its first
+// condition, which holds for no row or for all, and on SQLite, which would look
+// at every row all the same, by its limit.
+func (q *findQuery) byDriver(columns Columns, limit, offset int) {
+	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
+	q.withDriver()
+	q.add(` SELECT `+selected+` FROM (SELECT * FROM (
+			SELECT `+plain+` FROM driver d
+			CROSS JOIN {properties of d}
+			CROSS JOIN {thread of p}
+			WHERE d.n < ? AND p.tenant = d.tenant AND p.key = d.key AND p.value = d.value
+				AND t.tenant = p.tenant AND t.id = p.thread_id`, rare)
+	if len(q.present) > 1 { // else the driver is all there is
+		q.hasPresent()
 	}
+	q.lacksAbsent()
+	q.add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
+		UNION ALL SELECT * FROM (
+			SELECT `+plain+` FROM threads t
+			WHERE t.tenant = ? AND (SELECT n FROM driver) >= ?`, limit, offset, q.tenant, rare)
+	q.hasPresent()
+	q.lacksAbsent()
+	q.add(` `+newestFirst+` {limit if many} OFFSET ?) AS many
+		) AS t `+newestFirst, limit, offset)
+}
+
+// withDriver adds the driver, with how many threads have it, as a table of one row.
+func (q *findQuery) withDriver() {
 	const counted = `(SELECT count(*) FROM (
 				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
-	if len(present) == 1 {
-		add(`WITH driver AS MATERIALIZED (
-			SELECT CAST(? AS text) AS tenant, g.key, g.value, `+counted+` AS n FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
-		)`, r.tenant, r.tenant, rare, present[0].Key, present[0].Value)
-	} else {
-		rows := make([][]string, len(present))
-		for i, p := range present {
-			rows[i] = []string{p.Key, p.Value}
-		}
-		add(`WITH given AS MATERIALIZED (
+	if len(q.present) == 1 {
+		q.add(`WITH driver AS MATERIALIZED (
+			SELECT CAST(? AS text) AS tenant, g.key, g.value, `+counted+` AS n
+			FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
+		)`, q.tenant, q.tenant, rare, q.present[0].Key, q.present[0].Value)
+		return
+	}
+	rows := make([][]string, len(q.present))
+	for i, p := range q.present {
+		rows[i] = []string{p.Key, p.Value}
+	}
+	q.add(`WITH given AS MATERIALIZED (
 			SELECT r.value ->> 0 AS key, r.value ->> 1 AS value FROM {rows} AS r
 		), sizes AS MATERIALIZED (
 			SELECT g.key, g.value, `+counted+` AS n FROM given g
@@ -222,24 +242,31 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 				UNION ALL
 				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
 			) AS u ORDER BY u.n, u.key LIMIT 1
-		)`, bind(rows), r.tenant, veryRare, r.tenant, veryRare, r.tenant, rare, veryRare)
+		)`, bind(rows), q.tenant, veryRare, q.tenant, veryRare, q.tenant, rare, veryRare)
+}
+
+// hasPresent adds the condition that a thread has every given property: each is
+// looked for, or, when they are many, those that are there are counted. (As scalar
+// subqueries, these are conditions on one thread and stay so; the planners would
+// turn EXISTS into a join and lose the order of the walk.)
+func (q *findQuery) hasPresent() {
+	if len(q.present) > maxProbes {
+		q.add(` AND (SELECT count(*) FROM given g WHERE (
+				SELECT 1 FROM thread_properties x
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = g.key AND x.value = g.value) = 1)
+				= (SELECT count(*) FROM given)`, q.tenant)
+		return
 	}
-	add(` SELECT `+selected+` FROM (SELECT * FROM (
-			SELECT `+plain+` FROM driver d
-			CROSS JOIN {properties of d}
-			CROSS JOIN {thread of p}
-			WHERE d.n < ? AND p.tenant = d.tenant AND p.key = d.key AND p.value = d.value AND t.tenant = p.tenant AND t.id = p.thread_id`, rare)
-	if len(present) > 1 { // else the driver is all there is
-		matches()
+	for _, p := range q.present {
+		q.add(` AND (SELECT 1 FROM thread_properties x
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key = ? AND x.value = ?) = 1`, q.tenant, p.Key, p.Value)
 	}
-	lacks()
-	add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
-		UNION ALL SELECT * FROM (
-			SELECT `+plain+` FROM threads t
-			WHERE t.tenant = ? AND (SELECT n FROM driver) >= ?`, limit, offset, r.tenant, rare)
-	matches()
-	lacks()
-	add(` `+newestFirst+` {limit if many} OFFSET ?) AS many
-		) AS t `+newestFirst, limit, offset)
-	return r.list(ctx, columns, q.String(), args...)
+}
+
+// lacksAbsent adds the condition that a thread has none of the absent keys.
+func (q *findQuery) lacksAbsent() {
+	if len(q.absent) > 0 {
+		q.add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, q.tenant, q.dialect.list(q.absent))
+	}
 }

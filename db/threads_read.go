@@ -53,7 +53,8 @@ func (r *threadRow) thread(d *dialect) (*Thread, error) {
 	for _, c := range []struct {
 		column string
 		err    error
-	}{{"title", checkUTF8(&t.ID, t.Title)}, {"attributes", d.checkObject(t.Attributes)}, {"source", d.checkObject(t.Source)}, {"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
+	}{{"title", checkUTF8(&t.ID, t.Title)}, {"attributes", d.checkObject(t.Attributes)}, {"source", d.checkObject(t.Source)},
+		{"created_at", r.CreatedAt.err}, {"updated_at", r.UpdatedAt.err}} {
 		if c.err != nil {
 			return nil, fmt.Errorf("thread %q: stored %s: %v", t.ID, c.column, c.err)
 		}
@@ -79,7 +80,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 		return nil, nil
 	}
 	columns := projectionOf(ctx).threads
-	threads, err := r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ? AND t.id {in}`, r.tenant, r.db.dialect.list(known))
+	query := `SELECT ` + threadTable.list(columns) + ` FROM threads t WHERE t.tenant = ? AND t.id {in}`
+	threads, err := r.list(ctx, columns, query, r.tenant, r.db.dialect.list(known))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +95,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
 	columns := projectionOf(ctx).threads
-	return r.list(ctx, columns, `SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ? `+newestFirst+` LIMIT ? OFFSET ?`, r.tenant, limit, offset)
+	query := `SELECT ` + threadTable.list(columns) + ` FROM threads t WHERE t.tenant = ? ` + newestFirst + ` LIMIT ? OFFSET ?`
+	return r.list(ctx, columns, query, r.tenant, limit, offset)
 }
 
 // Count returns how many threads there are. It costs in proportion to them, an index entry for each.
@@ -129,7 +132,8 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 	err := r.snapshot(ctx, func(s session) error {
 		for after := ""; ; {
 			var rows []threadRow
-			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t WHERE t.tenant = ? AND t.id > ? ORDER BY t.id LIMIT ?`, s.tenant, after, walkPage); err != nil {
+			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t
+				WHERE t.tenant = ? AND t.id > ? ORDER BY t.id LIMIT ?`, s.tenant, after, walkPage); err != nil {
 				return err
 			}
 			threads, err := threadsOf(s.db.dialect, rows)

@@ -116,7 +116,8 @@ func (b *bulk) thread(db *DB, r Restored) error {
 		row = append(row, n)
 	}
 	b.threads = append(b.threads, row)
-	b.changes = append(b.changes, change{Change: Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}})
+	c := Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}
+	b.changes = append(b.changes, change{Change: c})
 	return nil
 }
 

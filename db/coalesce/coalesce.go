@@ -52,7 +52,11 @@ type inflight struct {
 }
 
 // New returns a Coalescer.
-func New[T any](l Limits, canJoin func(one *T, batch []*T) bool, runBatch func(ctx context.Context, batch []*T) error) *Coalescer[T] {
+func New[T any](
+	l Limits,
+	canJoin func(one *T, batch []*T) bool,
+	runBatch func(ctx context.Context, batch []*T) error,
+) *Coalescer[T] {
 	c := &Coalescer[T]{limits: l, canJoin: canJoin, runBatch: runBatch}
 	c.queue = Queue[*waiter[T]]{Workers: l.Batches, Next: c.next, Run: c.run, Go: l.Go}
 	return c

@@ -389,8 +389,19 @@ func encode(t *db.Thread, messages []*db.Message) line {
 		Attributes: raw(t.Attributes), Source: raw(t.Source), Messages: make([]messageLine, len(messages))}
 	for i, m := range messages {
 		d := m.Documents()
-		ml := messageLine{ID: m.ID, Role: m.Role, Sequence: m.Sequence, Content: m.Content, Timestamp: db.FormatTime(m.Timestamp),
-			Source: raw(m.Source), Metrics: raw(d.Metrics), ToolCalls: json.RawMessage(d.ToolCalls), Attachments: json.RawMessage(d.Attachments)}
+		ml := messageLine{
+			ID:        m.ID,
+			Role:      m.Role,
+			Sequence:  m.Sequence,
+			Content:   m.Content,
+			Timestamp: db.FormatTime(m.Timestamp),
+			Source: raw(
+				m.Source,
+			),
+			Metrics:     raw(d.Metrics),
+			ToolCalls:   json.RawMessage(d.ToolCalls),
+			Attachments: json.RawMessage(d.Attachments),
+		}
 		if d.Parts != "" {
 			ml.Content = json.RawMessage(d.Parts)
 		}
