@@ -22,7 +22,7 @@ type Change struct {
 	Counters Counters
 }
 
-// change is a Change on its way through [DB.commit].
+// change is a Change on its way through [Scope.commit].
 type change struct {
 	Change
 	// thread is the thread as it will be, whose counters and updated_at are still to be written: [record] does it.
@@ -53,6 +53,6 @@ func record(ctx context.Context, s session, changes []change) error {
 
 type committing struct{}
 
-// Committing reports whether a statement with this context is part of a write that [DB.commit] commits. Every
+// Committing reports whether a statement with this context is part of a write that [Scope.commit] commits. Every
 // statement that changes a thread or a message is; tests hold that.
 func Committing(ctx context.Context) bool { return ctx.Value(committing{}) != nil }

@@ -86,7 +86,7 @@ var sqlite3 = dialect{
 
 // busyTimeout is how long one attempt waits for another process's write, in
 // milliseconds. SQLite polls ever more slowly and is not fair, so attempts are
-// short and [DB.inTx] makes many of them.
+// short and [Scope.commit] makes many of them.
 const busyTimeout = "50"
 
 // pragmas returns what every connection sets, in the driver's terms.

@@ -35,9 +35,14 @@
 // is a defect or a broken row, and its text is for the log only. No caller needs
 // to know a driver's errors.
 //
-// Transactions. A write is one transaction (inTx); inside it only the
-// session handed in may be used, since with a pool of one a second connection
-// would never come. What is written outside of one (addOne) is a single statement.
+// Writes. Every write is committed by [Scope.commit], which is told what it has
+// changed: that is where what follows from a change is written ([record]). A write
+// is one transaction, in which only the session handed in may be used, since with a
+// pool of one a second connection would never come; or one statement.
+//
+// Tenants. Every row belongs to a tenant, the first column of each key; "" where
+// there are none. Repositories are had through a [Scope], and each statement names
+// the tenant of every table in it.
 //
 // Coalescing. Writers at the same time share transactions on SQLite
 // (groupCommitter), and appends, searches and reads of single threads share
@@ -47,11 +52,11 @@
 //
 // Plans. PostgreSQL makes the plan of a statement once for a connection, by
 // settings that leave it an index or nothing (planner), and joins begin where
-// their text begins (LATERAL, OFFSET 0): so no plan depends on what the tables
+// their text begins (LATERAL, OFFSET 0); migration 4 gives new tables statistics: so no plan depends on what the tables
 // held when it was made.
 //
 // Sessions. A connection to PostgreSQL keeps settings and prepared statements.
 // With lib/pq's binary_parameters it keeps nothing from one transaction to the
-// next, for poolers that lend connections (pooled.go): what a write needs is set
+// next, for poolers that lend connections (package pgconn): what a write needs is set
 // in its transaction.
 package db
