@@ -32,7 +32,8 @@ type change struct {
 
 // record writes, in the transaction of a write, what follows from its changes: the
 // counters and the updated_at of each thread. It is called for every write, and so
-// is where an entry of a change log is written.
+// is where an entry of a change log is written; but a write of one statement is
+// stored by now, so that its entries have to be part of that statement.
 func record(ctx context.Context, s session, changes []change) error {
 	for _, c := range changes {
 		if c.thread == nil {

@@ -15,7 +15,7 @@ const (
 	oldestFirst = `ORDER BY t.updated_at, t.id` // the same from its end
 )
 
-// threadRow is a row of threadColumns.
+// threadRow is a row of threadTable.
 type threadRow struct {
 	ID         string     `db:"id"`
 	Title      *string    `db:"title"`
