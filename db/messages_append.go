@@ -334,7 +334,7 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	for _, one := range round {
 		columns |= one.columns
 		byThread[one.message.ThreadID] = one
-		args = append(args, one.message.ThreadID, string(one.message.Role))
+		args = append(args, s.tenant, one.message.ThreadID, string(one.message.Role))
 	}
 	now := d.formatTime(s.db.Now())
 	var numbers strings.Builder
@@ -343,10 +343,11 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	}
 	selected := threadTable.selected(columns)
 	var added [][]any
-	args = append(args, now, s.tenant, now)
-	err = s.each(ctx, `WITH appended(id, role) AS (VALUES (?, ?)`+strings.Repeat(`, (?, ?)`, len(round)-1)+`)
+	args = append(args, now, now)
+	// The tenant comes from the list, too: with one that is bound, SQLite may begin with all threads of the tenant.
+	err = s.each(ctx, `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(round)-1)+`)
 		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
-		FROM appended WHERE tenant = ? AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
+		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
 		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {

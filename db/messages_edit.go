@@ -32,7 +32,11 @@ func update(ctx context.Context, s session, messages []*Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, updateMessages, bind(valuesOf(s, messages)), s.tenant)
+	rows := valuesOf(s, messages)
+	for i := range rows {
+		rows[i] = append(rows[i], s.tenant)
+	}
+	_, err := s.exec(ctx, updateMessages, bind(rows))
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -165,10 +167,83 @@ func TestPlans(t *testing.T) {
 				plans[driver] = append(plans[driver], fmt.Sprintf("### %s\n\n%d rows returned%s\n\n```\n%s\n```\n", c.name, returned, touchedText(driver, touched), plan))
 				mu.Unlock()
 			}
+			wantWritePlans(t, store, raw, driver, seen)
 		})
 	})
 	if *update && !t.Failed() {
 		writePlans(t, n, messages, plans)
+	}
+}
+
+// tenantAlone matches a search that all rows of a tenant are read by, or as many as are older than something.
+var tenantAlone = regexp.MustCompile(`\(tenant=\?( AND updated_at[<>]\?)?\)|Index Cond: \(\w*\.?tenant = [^)]*\)$`)
+
+// wantWritePlans wants each statement of the writes to find its rows by their ids.
+func wantWritePlans(t *testing.T, store *db.DB, raw *sql.DB, driver db.Driver, seen *dbtest.Statements) {
+	t.Helper()
+	ctx := t.Context()
+	threads, messages := store.Scope("").Threads(), store.Scope("").Messages()
+	id, title, other := dbtest.BulkID(7), "x", "other"
+	message := func() db.MessagePatch { return db.MessagePatch{Role: db.RoleUser} }
+	given := message()
+	given.ID = &other
+	seen.Take()
+	for name, write := range map[string]func() error{
+		"addMessage":     func() error { _, _, err := messages.Add(ctx, id, []db.MessagePatch{message()}); return err },
+		"addMessage, id": func() error { _, _, err := messages.Add(ctx, id, []db.MessagePatch{given}); return err },
+		"addMessage, 32 at once": func() error {
+			var group sync.WaitGroup
+			errs := make([]error, 32)
+			for i := range errs {
+				group.Go(func() { _, _, errs[i] = messages.Add(ctx, dbtest.BulkID(100+i), []db.MessagePatch{message()}) })
+			}
+			group.Wait()
+			return errors.Join(errs...)
+		},
+		"addMessages": func() error { _, _, err := messages.Add(ctx, id, []db.MessagePatch{message(), message()}); return err },
+		"saveThread":  func() error { _, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Title: db.Some(&title)}); return err },
+		"saveThread, new": func() error {
+			_, err := threads.Save(ctx, db.ThreadPatch{Attributes: db.Some(db.JSON(`{"a":1}`))})
+			return err
+		},
+		"saveThread, list": func() error {
+			_, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Attributes: db.Some(db.JSON(`{"a":1}`)), Messages: &[]db.MessagePatch{message(), given}})
+			return err
+		},
+		"import": func() error {
+			return threads.RestoreAll(ctx, []db.Restored{{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)}, UpdatedAt: time.Now()}})
+		},
+		"deleteThread": func() error { _, err := threads.Delete(ctx, dbtest.BulkID(8)); return err },
+	} {
+		if err := write(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, c := range seen.TakeCalls() {
+			query := "EXPLAIN QUERY PLAN " + c.Text
+			if driver == db.PostgreSQL {
+				query = "EXPLAIN (COSTS OFF) " + c.Text
+			}
+			rows, err := raw.Query(query, c.Args...)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", name, c.Text, err)
+			}
+			columns, _ := rows.Columns()
+			for rows.Next() {
+				var detail string
+				row := []any{&detail}
+				if len(columns) > 1 { // SQLite's: id, parent, unused, detail
+					var unused [3]int
+					row = []any{&unused[0], &unused[1], &unused[2], &detail}
+				}
+				if err := rows.Scan(row...); err != nil {
+					t.Fatal(err)
+				}
+				if tenantAlone.MatchString(detail) || scan.MatchString(detail) || strings.Contains(detail, "Seq Scan on") {
+					t.Errorf("%s: %s in the plan of\n%s", name, detail, c.Text)
+				}
+			}
+			rows.Close()
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,15 +66,15 @@ func (t *table[Row]) insertRows(into string) string {
 	return `INSERT INTO ` + into + ` (tenant, ` + strings.Join(columns, ", ") + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
 }
 
-// updateRows returns the statement that updates rows to a bound list of their values, and of a tenant; key tells them apart, and neither
-// it nor fixed changes.
+// updateRows returns the statement that updates rows to a bound list of their values, each with its tenant at the end. key
+// tells them apart, and neither it nor fixed changes. (With a tenant that is bound, SQLite begins with all of its rows.)
 func (t *table[Row]) updateRows(name, key, fixed string) string {
 	var sets []string
 	where := ""
 	for i, c := range t.written {
 		switch c.name {
 		case key:
-			where = name + `.` + key + ` = ` + c.listed(i) + ` AND ` + name + `.tenant = ?`
+			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key + ` = ` + c.listed(i)
 		case fixed:
 		default:
 			sets = append(sets, c.name+` = `+c.listed(i))
