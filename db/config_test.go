@@ -208,7 +208,7 @@ func TestParseURLRefuses(t *testing.T) {
 			t.Parallel()
 			o, err := ParseURL(c.in)
 			if err == nil {
-				t.Fatalf("ParseURL(%q) = %s (%v), want it refused", c.in, o, o.Postgres)
+				t.Fatalf("ParseURL(%q) = %s (%v), want it isDomainError", c.in, o, o.Postgres)
 			}
 			checkStartError(t, fmt.Sprintf("ParseURL(%q)", c.in), err, "DATABASE_URL")
 			_, err = ParseOptions(map[string]string{"DATABASE_URL": c.in})

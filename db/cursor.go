@@ -45,7 +45,7 @@ func ParseCursor(text string) (Cursor, error) {
 	n, _ := strconv.ParseInt(micros, 10, 64)
 	c := Cursor{time.UnixMicro(n).UTC(), id}
 	// Written anew it is the same text, or it was none of ours, whichever step it failed in.
-	if c.String() != text || c.UpdatedAt.Year() < 1 || c.UpdatedAt.Year() > 9999 || !knownID(id) ||
+	if c.String() != text || c.UpdatedAt.Year() < 1 || c.UpdatedAt.Year() > 9999 || !isValidID(id) ||
 		!utf8.ValidString(id) {
 		return Cursor{}, Invalidf(nil, "must be a cursor that this API has returned")
 	}

@@ -35,7 +35,7 @@ type groupedWrite struct {
 }
 
 func newGroupCommitter(db *DB) *groupCommitter {
-	g := &groupCommitter{db: db, waits: newWaits()}
+	g := &groupCommitter{db: db, waits: newBackoff()}
 	g.queue = coalesce.Queue[*groupedWrite]{Workers: 1, Next: nextGroup, Run: g.run, Go: db.background.Go}
 	return g
 }
@@ -143,7 +143,7 @@ func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) 
 				if err := inSavepoint(s, w); err != nil {
 					return err
 				}
-			} else if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil && !refused(w.err) {
+			} else if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil && !isDomainError(w.err) {
 				return w.err
 			}
 		}
@@ -166,7 +166,7 @@ func inSavepoint(s session, w *groupedWrite) error {
 	return err
 }
 
-func refused(err error) bool {
+func isDomainError(err error) bool {
 	_, ok := errors.AsType[*Error](err)
 	return ok
 }

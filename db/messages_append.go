@@ -16,7 +16,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 	if err != nil {
 		return nil, nil, err
 	}
-	if !knownID(threadID) {
+	if !isValidID(threadID) {
 		return nil, nil, errUnknownThread
 	}
 	if len(fresh) == 1 {
@@ -32,7 +32,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 		patches = slices.Clone(patches)
 		patches[0].ID = &fresh[0].ID
 	}
-	return r.appendOrRetry(ctx, threadID, patches, fresh)
+	return r.appendIdempotent(ctx, threadID, patches, fresh)
 }
 
 var errUnknownThread = &Error{Code: NotFound, Reason: "there is no thread with this id"}
@@ -62,11 +62,11 @@ func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, e
 	return fresh, nil
 }
 
-// appendOrRetry appends any number of messages, of which some may be there already, in a transaction.
-func (r *Messages) appendOrRetry(
+// appendIdempotent appends any number of messages, of which some may be there already, in a transaction.
+func (r *Messages) appendIdempotent(
 	ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message,
 ) (stored []*Message, thread *Thread, err error) {
-	err = r.commit(ctx, write{}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return nil, err
@@ -81,23 +81,23 @@ func (r *Messages) appendOrRetry(
 		if err != nil {
 			return nil, err
 		}
-		before, err := row.counters(threadID)
+		oldCounters, err := row.counters(threadID)
 		if err != nil {
 			return nil, err
 		}
-		counted := before
+		newCounters := oldCounters
 		stored = make([]*Message, len(patches))
 		var added []*Message
 		for i, p := range patches {
 			if m, ok := known[fresh[i].ID]; ok {
-				if err := retried(m, threadID, p); err != nil {
+				if err := checkResend(m, threadID, p); err != nil {
 					return nil, err
 				}
 				stored[i] = m
 				continue
 			}
 			m := *fresh[i] // a copy: the transaction may be run again
-			counted.add(&m)
+			newCounters.add(&m)
 			stored[i], known[m.ID] = &m, &m
 			added = append(added, &m)
 		}
@@ -105,7 +105,7 @@ func (r *Messages) appendOrRetry(
 			return nil, nil
 		}
 		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
-		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: counted.minus(before)}
+		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(oldCounters)}
 		return []change{{c, thread}}, insert(ctx, s, added)
 	})
 	if err != nil {
@@ -114,8 +114,8 @@ func (r *Messages) appendOrRetry(
 	return stored, thread, nil
 }
 
-// retried returns nil if p says the same as the stored message, which has its id.
-func retried(stored *Message, threadID string, p MessagePatch) error {
+// checkResend returns nil if p says the same as the stored message, which has its id.
+func checkResend(stored *Message, threadID string, p MessagePatch) error {
 	if stored.ThreadID != threadID {
 		return conflictf("the message id %q belongs to another thread", stored.ID)
 	}
@@ -272,7 +272,7 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
-	return r.commit(ctx, write{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
 		for _, one := range batch { // of an attempt before
 			one.result = appendResult{}
 		}
@@ -290,7 +290,7 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
 func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest) error {
-	return r.commit(ctx, write{}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) (changes []change, err error) {
 		var given []string
 		for _, one := range batch {
 			one.result = appendResult{}

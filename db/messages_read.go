@@ -55,7 +55,7 @@ func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Mes
 
 // Get returns the message, nil when there is none.
 func (r *Messages) Get(ctx context.Context, id string) (found *Message, err error) {
-	if !knownID(id) {
+	if !isValidID(id) {
 		return nil, nil
 	}
 	columns := projectionOf(ctx).messages | MessageID | MessageThreadID

@@ -10,8 +10,8 @@ import (
 // indexes are checked row by row, and no thread is that long.
 const renumberOffset = 1 << 40
 
-// merged is what makes a list of messages out of the stored ones.
-type merged struct {
+// messageDiff is what makes a list of messages out of the stored ones.
+type messageDiff struct {
 	Counters       // of the thread, then
 	added, updated []*Message
 	moved          []string // of the updated, those whose place changed
@@ -19,10 +19,10 @@ type merged struct {
 	dropped        []string
 }
 
-// merge puts list in the place of the stored messages: known ids are updated,
+// diffMessages puts list in the place of the stored messages: known ids are updated,
 // new ones added, the rest dropped. With resetKnown, the stored fields of known ones do not count.
-func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (merged, error) {
-	var r merged
+func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+	var r messageDiff
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
 		old[m.ID] = m
@@ -67,8 +67,8 @@ func merge(db *DB, threadID string, stored []*Message, list []MessagePatch, now 
 
 // replaceMessages makes list the thread's messages instead of the stored ones,
 // and returns what that changes, beside the counters.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (merged, error) {
-	r, err := merge(s.db, threadID, stored, list, now, resetKnown)
+func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+	r, err := diffMessages(s.db, threadID, stored, list, now, resetKnown)
 	if err != nil {
 		return r, err
 	}

@@ -60,7 +60,7 @@ func NewWindow(first, last, afterSequence, beforeSequence *int, given []Role) Wi
 func (r *Messages) ListByThreads(
 	ctx context.Context, threadIDs []string, w Window,
 ) (found map[string][]*Message, err error) {
-	known := knownIDs(threadIDs)
+	known := validIDs(threadIDs)
 	if len(known) == 0 || w == (Window{}) {
 		return nil, nil
 	}
@@ -76,13 +76,13 @@ func (r *Messages) ListByThreads(
 func (r *Messages) ListWithThread(
 	ctx context.Context, threadID string, w Window,
 ) (thread *Thread, messages []*Message, err error) {
-	if !knownID(threadID) {
+	if !isValidID(threadID) {
 		return nil, nil, nil
 	}
 	columns := projectionOf(ctx)
 	alone := func() error {
 		return r.read(ctx, func(s session) error {
-			return withID(columns.messages, func(read Columns) error {
+			return rereadWithIDs(columns.messages, func(read Columns) error {
 				thread, messages, err = readWithThread(ctx, s, threadID, w, columns.threads, read)
 				return err
 			})
@@ -99,7 +99,7 @@ func (r *Messages) ListWithThread(
 		return err
 	}))
 	switch {
-	case err != nil: // who did not wait for a statement must not look at what it is still being given
+	case err != nil: // after an error the batch may still be writing the result: do not read it
 		return nil, nil, err
 	case one.long:
 		err = alone()
@@ -166,16 +166,16 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 
 // windows reads the messages of some threads in a window, by thread id.
 func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (found map[string][]*Message, err error) {
-	err = withID(columns, func(read Columns) error {
+	err = rereadWithIDs(columns, func(read Columns) error {
 		found, err = readWindows(ctx, s, threadIDs, w, read)
 		return err
 	})
 	return found, err
 }
 
-// withID runs read again, with the ids of messages, when it finds a broken one
+// rereadWithIDs runs read again, with the ids of messages, when it finds a broken one
 // and they were not wanted: the error has to tell which it is.
-func withID(wanted Columns, read func(Columns) error) error {
+func rereadWithIDs(wanted Columns, read func(Columns) error) error {
 	err := read(wanted)
 	if _, broken := errors.AsType[*brokenMessage](err); broken && wanted&MessageID == 0 {
 		err = read(wanted | MessageID)

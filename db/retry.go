@@ -13,13 +13,13 @@ import (
 // what they wait for is one other transaction, and random, so that two that
 // undo each other do not meet again.
 const (
-	firstWait = time.Millisecond
-	longWait  = 20 * time.Millisecond
+	minBackoff = time.Millisecond
+	maxBackoff = 20 * time.Millisecond
 )
 
-func newWaits() *backoff.ExponentialBackOff {
+func newBackoff() *backoff.ExponentialBackOff {
 	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval, waits.MaxInterval = firstWait, longWait
+	waits.InitialInterval, waits.MaxInterval = minBackoff, maxBackoff
 	return waits
 }
 
@@ -30,7 +30,7 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 	if err == nil || ended(ctx) || db.classify(err) != retryable {
 		return db.mapError(ctx, err)
 	}
-	waits := newWaits()
+	waits := newBackoff()
 	time.Sleep(waits.NextBackOff()) // milliseconds
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		err := op()
@@ -46,8 +46,9 @@ func (db *DB) retry(ctx context.Context, op func() error) error {
 var errRetryTx = errors.New("overtaken by another transaction")
 
 // asRetryable turns the loss of a connection into a reason to try again, where nothing
-// can have been changed yet: after a restart of the server, each idle connection
-// is found broken by who takes it.
+// can have been changed yet, or running again does no harm: after a restart of the
+// server, each idle connection is found broken by who takes it. (Which errors of a
+// driver are retryable or a lost connection, its dialect says: classify.)
 func (db *DB) asRetryable(err error) error {
 	if db.dialect.classify(err) == lost {
 		return fmt.Errorf("%w: %w", errRetryTx, err)

@@ -8,7 +8,8 @@ type Scope struct {
 	tenant string
 }
 
-// Scope returns the scope of a tenant. Repositories are had only through one, so that no statement can forget it.
+// Scope returns the scope of a tenant. Repositories are had only through one. [Scope.read] and
+// [Scope.commit] put the tenant into the session; each statement names it (a test database refuses one that does not).
 func (db *DB) Scope(tenant string) Scope { return Scope{db, tenant} }
 
 // Threads returns the repository of threads.

@@ -34,14 +34,14 @@ type session struct {
 
 // rows reads all rows into dest, a slice of row structs.
 func (s session) rows(ctx context.Context, dest any, query string, args ...any) error {
-	query, done := s.prepare(query)
+	query, done := s.translate(query)
 	defer done()
 	return s.on.SelectContext(s.uncancelled(ctx), dest, query, args...)
 }
 
 // row reads one row into dest and reports whether there was one.
 func (s session) row(ctx context.Context, dest any, query string, args ...any) (bool, error) {
-	query, done := s.prepare(query)
+	query, done := s.translate(query)
 	defer done()
 	err := s.on.GetContext(s.uncancelled(ctx), dest, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -52,7 +52,7 @@ func (s session) row(ctx context.Context, dest any, query string, args ...any) (
 
 // exec runs a statement and returns how many rows it changed.
 func (s session) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	query, done := s.prepare(query)
+	query, done := s.translate(query)
 	defer done()
 	result, err := s.on.ExecContext(s.uncancelled(ctx), query, args...)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s session) exec(ctx context.Context, query string, args ...any) (int64, er
 	return result.RowsAffected()
 }
 
-func (s session) prepare(query string) (text string, done func()) {
+func (s session) translate(query string) (text string, done func()) {
 	translated, ok := s.db.queries.Load(query)
 	if !ok {
 		translated, _ = s.db.queries.LoadOrStore(query, s.db.dialect.query(query))
@@ -94,7 +94,7 @@ func (s session) uncancelled(ctx context.Context) context.Context {
 // them, but a *string for the bytes of SQLite's. They are good until fn returns;
 // the string itself lasts.
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
-	query, done := s.prepare(query)
+	query, done := s.translate(query)
 	defer done()
 	ctx = s.uncancelled(ctx)
 	values := make([]driver.NamedValue, len(args))

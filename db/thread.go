@@ -69,8 +69,8 @@ func (p ThreadPatch) validate() error {
 
 // check checks what holds for a save, or for what is restored as of a time, whatever is stored.
 func (p ThreadPatch) check(restored *time.Time) error {
-	if restored != nil && restored.Year() >= lastRestored {
-		return Invalidf([]any{"updatedAt"}, "must be before the year %d", lastRestored)
+	if restored != nil && restored.Year() >= maxRestoreYear {
+		return Invalidf([]any{"updatedAt"}, "must be before the year %d", maxRestoreYear)
 	}
 	if err := p.validate(); err != nil {
 		return err
@@ -99,12 +99,12 @@ func validateList(list []MessagePatch) error {
 	return nil
 }
 
-// knownID reports whether id could be stored: reads answer "unknown" for any other.
-func knownID(id string) bool { return checkID(id) == nil }
+// isValidID reports whether id could be stored: reads answer "unknown" for any other.
+func isValidID(id string) bool { return checkID(id) == nil }
 
-// knownIDs returns those of the ids that could be stored.
-func knownIDs(ids []string) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !knownID(id) })
+// validIDs returns those of the ids that could be stored.
+func validIDs(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isValidID(id) })
 }
 
 func checkID(id string) error {

@@ -102,7 +102,7 @@ func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (t
 	} else {
 		err = alone()
 	}
-	if err != nil { // who did not wait for a statement must not look at what it is still being given
+	if err != nil { // after an error the batch may still be writing the result: do not read it
 		return nil, false, err
 	}
 	if !one.few {

@@ -75,7 +75,7 @@ func threadsOf(d *dialect, rows []threadRow) ([]*Thread, error) {
 
 // ByIDs returns those of the threads that exist, by their id.
 func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, error) {
-	known := knownIDs(ids)
+	known := validIDs(ids)
 	if len(known) == 0 {
 		return nil, nil
 	}

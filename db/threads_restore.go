@@ -12,8 +12,8 @@ func (r *Threads) Restore(ctx context.Context, p ThreadPatch, updatedAt time.Tim
 	return r.save(ctx, p, &updatedAt)
 }
 
-// lastRestored is the year from which on no updatedAt is restored: later changes of the thread have to come after it.
-const lastRestored = 9999
+// maxRestoreYear is the year from which on no updatedAt is restored: later changes of the thread have to come after it.
+const maxRestoreYear = 9999
 
 // restoredThread returns a thread that is what p says and nothing else.
 func restoredThread(id string, p ThreadPatch, updatedAt, now time.Time) Thread {
@@ -43,7 +43,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	err := r.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		var stored []string
 		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.list(ids)); err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func (b *bulk) thread(db *DB, r Restored) error {
 	if r.Messages != nil {
 		list = *r.Messages
 	}
-	m, err := merge(db, t.ID, nil, list, now, true)
+	m, err := diffMessages(db, t.ID, nil, list, now, true)
 	if err != nil {
 		return At(err, "messages")
 	}

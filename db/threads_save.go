@@ -19,7 +19,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.commit(ctx, write{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		c, err := saveIn(ctx, s, id, p, restored)
 		thread = c.thread
 		return []change{c}, err
@@ -30,7 +30,7 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 // saveIn is save inside a transaction.
 func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (change, error) {
 	now := s.db.Now()
-	row, created, err := create(ctx, s, id, p, now)
+	row, created, err := lockOrCreateThread(ctx, s, id, p, now)
 	if err != nil {
 		return change{}, err
 	}
@@ -54,7 +54,7 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 	if created {
 		c.Kind = Created
 	}
-	counted, err := row.counters(id)
+	oldCounters, err := row.counters(id)
 	if err != nil {
 		return c, err
 	}
@@ -69,7 +69,7 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 		if err != nil {
 			return c, At(err, "messages")
 		}
-		c.Added, c.Updated, c.Deleted, c.Counters = idsOf(m.added), idsOf(m.updated), m.dropped, m.minus(counted)
+		c.Added, c.Updated, c.Deleted, c.Counters = idsOf(m.added), idsOf(m.updated), m.dropped, m.minus(oldCounters)
 	}
 	return c, writeThread(ctx, s, stored, &changed, created)
 }
@@ -92,8 +92,8 @@ func lockThread(ctx context.Context, s session, id string) (*lockedThread, error
 	return &row, nil
 }
 
-// create locks the thread, making it first if it is not there.
-func create(ctx context.Context, s session, id string, p ThreadPatch, now time.Time) (row *lockedThread, created bool, err error) {
+// lockOrCreateThread locks the thread, making it first if it is not there.
+func lockOrCreateThread(ctx context.Context, s session, id string, p ThreadPatch, now time.Time) (row *lockedThread, created bool, err error) {
 	if p.ID != nil {
 		if row, err = lockThread(ctx, s, id); err != nil || row != nil {
 			return row, false, err

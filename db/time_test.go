@@ -149,10 +149,10 @@ func TestParseTimeRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if got, err := ParseRFC3339(c.in); err == nil {
-				t.Errorf("ParseRFC3339(%q) = %v, want it refused", c.in, got)
+				t.Errorf("ParseRFC3339(%q) = %v, want it isDomainError", c.in, got)
 			}
 			if got, err := ParseTime(c.in); err == nil {
-				t.Errorf("ParseTime(%q) = %v, want it refused", c.in, got)
+				t.Errorf("ParseTime(%q) = %v, want it isDomainError", c.in, got)
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestParseTime(t *testing.T) {
 			got, err := ParseTime(c.in)
 			wantTime(t, "ParseTime("+c.in+")", got, err, c.want)
 			if got, err := ParseRFC3339(c.in); err == nil {
-				t.Errorf("ParseRFC3339(%q) = %v, want it refused", c.in, got)
+				t.Errorf("ParseRFC3339(%q) = %v, want it isDomainError", c.in, got)
 			}
 		})
 	}

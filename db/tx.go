@@ -45,11 +45,12 @@ func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
 	})
 }
 
-// write is how a write is to be committed.
-type write struct {
+// commitOptions say how a write is to be committed.
+type commitOptions struct {
 	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a transaction.)
 	needsSavepoint bool
-	// oneStatement: fn runs a single statement, which is a transaction by itself.
+	// oneStatement: fn runs a single statement, which is a transaction by itself. When its connection is lost it runs
+	// again, perhaps after it was stored: it must find out by itself, as an append does by the message's id.
 	oneStatement bool
 }
 
@@ -58,7 +59,7 @@ type write struct {
 // may run more than once: when the database undid the transaction in favour of
 // another one, when a connection was lost, and on SQLite when another process was
 // writing. Its statements must have the context that it is given.
-func (sc Scope) commit(ctx context.Context, w write, fn func(context.Context, session) ([]change, error)) error {
+func (sc Scope) commit(ctx context.Context, o commitOptions, fn func(context.Context, session) ([]change, error)) error {
 	db := sc.db
 	ctx = context.WithValue(ctx, committing{}, true)
 	var changes []change
@@ -71,10 +72,10 @@ func (sc Scope) commit(ctx context.Context, w write, fn func(context.Context, se
 	}
 	err := db.retry(ctx, func() error {
 		switch {
-		case w.oneStatement:
+		case o.oneStatement:
 			return db.statement(ctx, run)
 		case db.group != nil:
-			return db.group.do(ctx, w.needsSavepoint, run)
+			return db.group.do(ctx, o.needsSavepoint, run)
 		}
 		return db.transaction(ctx, db.writer, run)
 	})
@@ -113,7 +114,7 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 		return err
 	}
 	defer conn.Close()
-	_, begun := session{db: db}.prepare("BEGIN")
+	_, begun := session{db: db}.translate("BEGIN")
 	whole := db.options.Path == Memory
 	tx, err := conn.BeginTxx(session{whole: whole}.uncancelled(ctx), nil)
 	begun()
@@ -121,12 +122,12 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 		return db.asRetryable(err)
 	}
 	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
-		_, undone := session{db: db}.prepare("ROLLBACK")
+		_, undone := session{db: db}.translate("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()
 		return err
 	}
-	_, committed := session{db: db}.prepare("COMMIT")
+	_, committed := session{db: db}.translate("COMMIT")
 	defer committed()
 	err = tx.Commit()
 	if err != nil && db.group != nil { // SQLite's transaction may still be open, and database/sql would hand it to the next

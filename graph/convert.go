@@ -229,8 +229,8 @@ func valueOrZero[T int | float64](o graphql.Omittable[*T]) T {
 	return 0
 }
 
-// withoutIndex puts name in the place of the list position that an error of a list of one begins with.
-func withoutIndex(err error, name string) error {
+// replaceIndex puts name in the place of the list position that an error of a list of one begins with.
+func replaceIndex(err error, name string) error {
 	if e, ok := errors.AsType[*db.Error](err); ok && len(e.Path) > 0 {
 		moved := *e
 		moved.Path = append([]any{name}, e.Path[1:]...)

@@ -57,10 +57,10 @@ func (r *Resolver) appendMessages(
 	return messages, nil
 }
 
-// unlessThreadGone returns messages of one thread. If the thread of the messages
+// nilIfThreadDeleted returns messages of one thread. If the thread of the messages
 // is asked for, it is read here already: when it was deleted meanwhile, the
 // messages are as unknown as it is, since Message.thread cannot be null.
-func unlessThreadGone(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
+func nilIfThreadDeleted(ctx context.Context, threadID string, messages []*db.Message) ([]*db.Message, error) {
 	if len(messages) == 0 || !selectsThread(ctx) {
 		return messages, nil
 	}

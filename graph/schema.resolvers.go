@@ -47,7 +47,7 @@ func (r *mutationResolver) AddMessage(ctx context.Context, threadID string, mess
 	}
 	added, err := r.appendMessages(ctx, threadID, []db.MessagePatch{patch})
 	if err != nil {
-		return nil, withoutIndex(err, "message")
+		return nil, replaceIndex(err, "message")
 	}
 	return added[0], nil
 }
@@ -123,7 +123,7 @@ func (r *queryResolver) Messages(ctx context.Context, threadID string, first *in
 	if err != nil {
 		return nil, err
 	}
-	return unlessThreadGone(ctx, threadID, messages)
+	return nilIfThreadDeleted(ctx, threadID, messages)
 }
 
 func (r *queryResolver) Message(ctx context.Context, id string) (*db.Message, error) {
@@ -131,7 +131,7 @@ func (r *queryResolver) Message(ctx context.Context, id string) (*db.Message, er
 	if err != nil || m == nil {
 		return nil, err
 	}
-	found, err := unlessThreadGone(ctx, m.ThreadID, []*db.Message{m})
+	found, err := nilIfThreadDeleted(ctx, m.ThreadID, []*db.Message{m})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}

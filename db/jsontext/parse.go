@@ -91,7 +91,7 @@ func (p *parser) number() json.Number {
 	return json.Number(p.text[start:p.at])
 }
 
-// unescaped decodes what \u begins, which stands at text[at:], and returns how long it is.
+// unescaped decodes what \u begins, at the start of text, and returns how long it is.
 func unescaped(text string) (r rune, length int) {
 	hex := func(digits string) (r rune) {
 		for i := range 4 {

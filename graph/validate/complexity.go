@@ -10,7 +10,7 @@ import (
 	"github.com/threadstore/threadstore/graph/codes"
 )
 
-// MaxCost is where counter stop growing, far above any limit and far below an overflow.
+// MaxCost is where costs stop growing, far above any limit and far below an overflow.
 const MaxCost = 1 << 50
 
 // complexityLimit is an extension that refuses operations above a cost. gqlgen's own
