@@ -248,3 +248,50 @@ func TestKeptPlans(t *testing.T) {
 		t.Errorf("%d index entries were read for about 60 rows", read)
 	}
 }
+
+// TestDeadlock makes PostgreSQL undo an import in favour of another transaction: it is run again.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	o := dbtest.Options(t, db.PostgreSQL)
+	threads := dbtest.OpenOptions(t, o, db.Hooks{}).Scope("").Threads()
+	var list []db.Restored
+	for _, id := range []string{"a", "b"} {
+		title := "imported"
+		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)}, UpdatedAt: time.Now()})
+		if _, err := threads.Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw := dbtest.Raw(t, o)
+	other, err := raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Rollback() //nolint:errcheck // it is over when the test went well
+	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'b'`); err != nil {
+		t.Fatal(err)
+	}
+	imported := make(chan error, 1)
+	go func() { imported <- threads.RestoreAll(ctx, list) }() // has a, and waits for b
+	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
+		if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The one who has waited for a second finds out, and is undone: the import, which was first.
+	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'a'`); err != nil {
+		t.Fatalf("the other transaction was undone instead: %v", err)
+	}
+	if err := other.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-imported; err != nil {
+		t.Fatalf("the import: %v", err)
+	}
+	found, err := threads.ByIDs(ctx, []string{"a", "b"})
+	if err != nil || *found["a"].Title != "imported" || *found["b"].Title != "imported" {
+		t.Errorf("stored are %v, %v", found, err)
+	}
+}
