@@ -23,7 +23,6 @@ import (
 //	{properties of d}, {thread of p}
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
 //	{limit if many}  in find: a bound limit, for when driver has many rows
-//	{by role}  after messages m or x: says which index serves a search by role
 //	{on disk}  after the columns of a SELECT that writes without a transaction: waits for
 //	        the disk, if the connection does not by itself
 //

@@ -115,7 +115,6 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = d.tenant AND p.key = d.key AND p.value = d.value OFFSET 0) AS p",
 		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
 		"{limit if many}", "LIMIT ?",
-		"{by role}", "", // its statistics tell it
 		"{on disk}", onDisk,
 	)
 }

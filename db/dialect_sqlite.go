@@ -30,7 +30,6 @@ var sqlite3 = dialect{
 		"{properties of d}", "thread_properties p", // CROSS JOIN keeps the order
 		"{thread of p}", "threads t",
 		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
-		"{by role}", "INDEXED BY messages_thread_role_ordinal", // without statistics it takes the index of all roles
 	),
 	ownBytes:   true,
 	snapshot:   "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees

@@ -313,9 +313,6 @@ func (q *windowQuery) messages(selected string) {
 // from adds the messages of a thread that have one of the roles; all if none are given.
 func (q *windowQuery) from(alias string, ofRoles []Role) {
 	q.add(`messages ` + alias)
-	if len(ofRoles) > 0 {
-		q.add(` {by role}`)
-	}
 	q.add(` WHERE `+alias+`.tenant = ? AND `+alias+`.thread_id = `, q.tenant)
 	if len(q.threads) == 1 {
 		q.add(`?`, q.threads[0])

@@ -37,10 +37,11 @@ async function renewOpen(state) {
   const shown = () => ({ query: state().queryEditor.getValue(), variables: state().variableEditor.getValue() });
   const renewed = await renewal([...state().tabs, shown()]);
   const { tabs, activeTabIndex, actions } = state();
-  const others = tabs.filter((tab, index) => index !== activeTabIndex && renewed(tab) !== tab.variables);
-  // GraphiQL has an action for the active tab only. It reads the others when they are opened, and stores them here.
-  for (const tab of others) Object.assign(tab, { variables: renewed(tab), response: null });
-  if (others.length > 0) actions.storeTabs({ tabs, activeTabIndex });
+  const gone = tabs.filter((tab) => renewed(tab) !== tab.variables);
+  // GraphiQL has an action for the active tab only, which reaches the tab a moment later: too late for who opens another one
+  // at once. It reads the others when they are opened, and stores them here.
+  for (const tab of gone) Object.assign(tab, { variables: renewed(tab), response: tab === tabs[activeTabIndex] ? tab.response : null });
+  if (gone.length > 0) actions.storeTabs({ tabs, activeTabIndex });
   const text = renewed(shown());
   if (text !== shown().variables) state().variableEditor.setValue(text);
 }
