@@ -84,7 +84,23 @@ func (c seenConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &seenConn{conn, c.seen}, nil
+	seen := &seenConn{conn, c.seen}
+	if session, ok := conn.(sessionConn); ok {
+		return &seenSession{seen, session}, nil
+	}
+	return seen, nil
+}
+
+// sessionConn is what database/sql asks of a connection before it keeps it after a cancelled transaction: only one that
+// has both methods may seem to.
+type sessionConn interface {
+	driver.SessionResetter
+	driver.Validator
+}
+
+type seenSession struct {
+	*seenConn
+	sessionConn
 }
 
 // seenConn passes on the optional interfaces that both drivers implement, or
@@ -122,20 +138,6 @@ func (c *seenConn) Ping(ctx context.Context) error {
 		return p.Ping(ctx)
 	}
 	return nil
-}
-
-func (c *seenConn) ResetSession(ctx context.Context) error {
-	if r, ok := c.Conn.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
-	}
-	return nil
-}
-
-func (c *seenConn) IsValid() bool {
-	if v, ok := c.Conn.(driver.Validator); ok {
-		return v.IsValid()
-	}
-	return true
 }
 
 func (c *seenConn) CheckNamedValue(v *driver.NamedValue) error {
