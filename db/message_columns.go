@@ -107,6 +107,11 @@ func (m *Message) scan(d *dialect, columns []column[Message], values []driver.Va
 	if name, err := fill(m, columns, values); err != nil {
 		return m.broken(strings.Trim(name, `"`), err)
 	}
+	return m.checkStored(d)
+}
+
+// checkStored looks whether what was read can be part of an answer, and fills in what an absent value stands for.
+func (m *Message) checkStored(d *dialect) error {
 	if m.Attributes == "" {
 		m.Attributes = EmptyObject
 	}

@@ -283,9 +283,6 @@ func (r *tylerMessage) message(d *dialect) (*Message, error) {
 	if !m.Role.valid() {
 		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
 	}
-	if m.Attributes == "" {
-		m.Attributes = EmptyObject
-	}
 	switch {
 	case r.Sequence.err != nil:
 		return nil, m.broken("sequence", r.Sequence.err)
@@ -294,16 +291,7 @@ func (r *tylerMessage) message(d *dialect) (*Message, error) {
 	case r.Timestamp.err != nil:
 		return nil, m.broken("timestamp", r.Timestamp.err)
 	}
-	if err := checkUTF8(&m.ID, &m.ThreadID, m.Content, m.Name, m.ToolCallID); err != nil {
-		return nil, m.broken("text", err)
-	}
-	if err := d.checkObject(m.Attributes); err != nil {
-		return nil, m.broken("attributes", err)
-	}
-	if err := d.checkObject(m.Source); err != nil {
-		return nil, m.broken("source", err)
-	}
-	return m, nil
+	return m, m.checkStored(d)
 }
 
 // adoptMessages copies the messages of some threads.

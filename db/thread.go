@@ -23,6 +23,16 @@ type Thread struct {
 	UpdatedAt  time.Time // strictly increases with every change of the thread or its messages
 }
 
+// newThread returns a thread of all defaults, but for its id and when it was created.
+func newThread(id string, p ThreadPatch, now time.Time) Thread {
+	title := DefaultTitle
+	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: now}
+	if p.CreatedAt != nil {
+		t.CreatedAt = *p.CreatedAt
+	}
+	return t
+}
+
 // apply puts the given fields of p into t.
 func (t *Thread) apply(p ThreadPatch) {
 	if p.Title.Set {

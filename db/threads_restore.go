@@ -17,11 +17,8 @@ const maxRestoreYear = 9999
 
 // restoredThread returns a thread that is what p says and nothing else.
 func restoredThread(id string, p ThreadPatch, updatedAt, now time.Time) Thread {
-	title := DefaultTitle
-	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: updatedAt}
-	if p.CreatedAt != nil {
-		t.CreatedAt = *p.CreatedAt
-	}
+	t := newThread(id, p, now)
+	t.UpdatedAt = updatedAt
 	t.apply(p)
 	return t
 }

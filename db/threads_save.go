@@ -102,15 +102,11 @@ func lockOrCreateThread(ctx context.Context, s session, id string, p ThreadPatch
 	if p.IfUnmodifiedSince != nil {
 		return nil, false, conflictf("there is no thread with this id (any more), and ifUnmodifiedSince was given")
 	}
-	title := DefaultTitle
-	t := Thread{ID: id, Title: &title, Attributes: EmptyObject, CreatedAt: now, UpdatedAt: now}
-	if p.CreatedAt != nil {
-		t.CreatedAt = *p.CreatedAt
-	}
+	t := newThread(id, p, now)
 	at := s.db.dialect.formatTime
 	n, err := s.exec(ctx, `INSERT INTO threads (tenant, id, title, attributes, created_at, updated_at)
 		VALUES (?, ?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (tenant, id) DO NOTHING`,
-		s.tenant, id, title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
+		s.tenant, id, t.Title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
 	if err != nil {
 		return nil, false, err
 	}
@@ -120,7 +116,7 @@ func lockOrCreateThread(ctx context.Context, s session, id string, p ThreadPatch
 		}
 		return row, false, err
 	}
-	return &lockedThread{threadRow: threadRow{ID: id, Title: &title, Attributes: columnJSON(EmptyObject),
+	return &lockedThread{threadRow: threadRow{ID: id, Title: t.Title, Attributes: columnJSON(EmptyObject),
 		CreatedAt: columnTime{Time: t.CreatedAt}, UpdatedAt: columnTime{Time: t.UpdatedAt}}}, true, nil
 }
 
