@@ -1,11 +1,35 @@
 package jsontext
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
+
+// Decode decodes one JSON value and nothing after it; numbers become
+// json.Number. It refuses text that is not UTF-8 and escaped surrogates without
+// their other half, which encoding/json would silently replace.
+func Decode(text []byte) (any, error) {
+	if err := CheckText(text); err != nil {
+		return nil, err
+	}
+	if v, ok := parse(string(text)); ok {
+		return v, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more text after the JSON value")
+	}
+	return v, nil
+}
 
 // parse decodes a JSON text that [CheckText] has passed, as encoding/json
 // does with UseNumber, in a third of the time: strings without escapes and
@@ -59,67 +83,6 @@ func (p *parser) word(word string) bool {
 		p.at += len(word)
 	}
 	return found
-}
-
-func (p *parser) number() json.Number {
-	start := p.at
-	digits := func() {
-		first := p.at
-		for p.at < len(p.text) && p.text[p.at] >= '0' && p.text[p.at] <= '9' {
-			p.at++
-		}
-		p.failed = p.failed || p.at == first
-	}
-	is := func(set string) bool {
-		found := p.at < len(p.text) && strings.IndexByte(set, p.text[p.at]) >= 0
-		if found {
-			p.at++
-		}
-		return found
-	}
-	is("-")
-	if !is("0") {
-		digits()
-	}
-	if is(".") {
-		digits()
-	}
-	if is("eE") {
-		is("+-")
-		digits()
-	}
-	return json.Number(p.text[start:p.at])
-}
-
-// unescaped decodes what \u begins, at the start of text, and returns how long it is.
-func unescaped(text string) (r rune, length int) {
-	hex := func(digits string) (r rune) {
-		for i := range 4 {
-			switch c := digits[i]; {
-			case c >= '0' && c <= '9':
-				r = r<<4 | rune(c-'0')
-			case c|0x20 >= 'a' && c|0x20 <= 'f':
-				r = r<<4 | rune(c|0x20-'a'+10)
-			default:
-				return -1
-			}
-		}
-		return r
-	}
-	if len(text) < 6 {
-		return -1, 0
-	}
-	r = hex(text[2:])
-	if !utf16.IsSurrogate(r) {
-		return r, 6
-	}
-	if len(text) < 12 || text[6] != '\\' || text[7] != 'u' {
-		return -1, 0
-	}
-	if r = utf16.DecodeRune(r, hex(text[8:])); r == utf8.RuneError {
-		return -1, 0
-	}
-	return r, 12
 }
 
 // Scanner reads JSON text of lists, objects and strings whose form is known, without a value for each. After a
@@ -231,7 +194,7 @@ func (s *Scanner) String() string {
 func (s *Scanner) escape(to *[]byte) {
 	rest := s.text[s.at:]
 	if len(rest) > 1 && rest[1] == 'u' {
-		r, length := unescaped(rest)
+		r, length := unicodeEscape(rest)
 		s.at += length
 		s.failed = s.failed || r < 0
 		*to = utf8.AppendRune(*to, r)
