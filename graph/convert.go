@@ -9,76 +9,8 @@ import (
 	"github.com/threadstore/threadstore/graph/model"
 )
 
-// This file turns API inputs into the domain's types. Errors are *db.Error with
-// the path of the input, the argument's name first.
-
-// checkLimits checks the arguments of a list.
-func (r *Resolver) checkLimits(limit, offset int) error {
-	if limit < 0 || limit > r.MaxPage {
-		return db.Invalidf([]any{"limit"}, "must be 0 to %d", r.MaxPage)
-	}
-	if offset < 0 {
-		return db.Invalidf([]any{"offset"}, "must not be negative")
-	}
-	return nil
-}
-
-// defaultPage is how many threads a connection without first and last has, as the lists by offset.
-const defaultPage = 100
-
-// pageRequest checks the arguments of a connection.
-func pageRequest(maxPage int, first *int, after *string, last *int, before *string) (p db.PageRequest, err error) {
-	if first != nil && last != nil {
-		return p, db.Invalidf([]any{"last"}, "must not be given together with first")
-	}
-	p.Limit = min(defaultPage, maxPage)
-	for name, n := range map[string]*int{"first": first, "last": last} { // at most one
-		if n == nil {
-			continue
-		}
-		if *n < 0 || *n > maxPage {
-			return p, db.Invalidf([]any{name}, "must be 0 to %d", maxPage)
-		}
-		p.Limit, p.FromEnd = *n, name == "last"
-	}
-	if p.After, err = cursor(after); err != nil {
-		return p, db.At(err, "after")
-	}
-	if p.Before, err = cursor(before); err != nil {
-		return p, db.At(err, "before")
-	}
-	return p, nil
-}
-
-// cursor reads a cursor, if there is one.
-func cursor(text *string) (*db.Cursor, error) {
-	if text == nil {
-		return nil, nil
-	}
-	c, err := db.ParseCursor(*text)
-	return &c, err
-}
-
-// window checks the arguments of messages.
-func window(first, last, afterSequence, beforeSequence *int, roles []db.Role) (db.Window, error) {
-	if first != nil && last != nil {
-		return db.Window{}, db.Invalidf([]any{"last"}, "must not be given together with first")
-	}
-	if first != nil && *first < 0 {
-		return db.Window{}, db.Invalidf([]any{"first"}, "must not be negative")
-	}
-	if last != nil && *last < 0 {
-		return db.Window{}, db.Invalidf([]any{"last"}, "must not be negative")
-	}
-	return db.NewWindow(first, last, afterSequence, beforeSequence, roles), nil
-}
-
-func roleSet(roles []db.Role) db.RoleSet {
-	if roles == nil {
-		return db.AllRoles
-	}
-	return db.NewRoleSet(roles)
-}
+// This file turns the inputs of mutations into the domain's types. Errors are *db.Error with
+// the path in the input, from [threadPatch] and [messagePatch] on; the resolvers put the argument's name before it.
 
 func threadPatch(in model.ThreadInput) (p db.ThreadPatch, err error) {
 	p.ID = in.ID.Value()

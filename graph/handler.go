@@ -42,7 +42,7 @@ func New(o Options) http.Handler {
 	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
 		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
-		Complexity: complexity(o.MaxPage),
+		Complexity: fieldCosts(o.MaxPage),
 	})
 	gql := handler.New(executable)
 	gql.AddTransport(transport.HTTP{MaxBody: o.MaxBody})

@@ -101,7 +101,7 @@ func lookaheadWindow(ctx context.Context) (only db.Window, found bool) {
 			}
 			numbers[i] = &n
 		}
-		w, err := window(numbers[0], numbers[1], numbers[2], numbers[3], nil)
+		w, err := messageWindow(numbers[0], numbers[1], numbers[2], numbers[3], nil)
 		if err != nil || args["roles"] != nil || found && w != only {
 			return only, false
 		}

@@ -30,7 +30,7 @@ type MessageStore interface {
 type Resolver struct {
 	Threads  ThreadStore
 	Messages MessageStore
-	MaxPage  int // largest limit
+	MaxPage  int // largest page
 }
 
 // announce tells the loaders of a list of threads, whose fields then load together, and returns it.

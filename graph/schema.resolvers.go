@@ -69,7 +69,7 @@ func (r *queryResolver) Thread(ctx context.Context, id string) (*db.Thread, erro
 }
 
 func (r *queryResolver) Threads(ctx context.Context, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkLimits(limit, offset); err != nil {
+	if err := checkPage(r.MaxPage, limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.List(ctx, limit, offset)
@@ -77,12 +77,12 @@ func (r *queryResolver) Threads(ctx context.Context, limit int, offset int) ([]*
 }
 
 func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ThreadConnection, error) {
-	request, err := pageRequest(r.MaxPage, first, after, last, before)
+	page, err := connectionPage(r.MaxPage, first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	request.Beyond = needsBoundaryFlags(ctx, request)
-	found, err := r.Resolver.Threads.Page(ctx, request)
+	page.Beyond = needsBoundaryFlags(ctx, page)
+	found, err := r.Resolver.Threads.Page(ctx, page)
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +91,11 @@ func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after 
 }
 
 func (r *queryResolver) RecentThreads(ctx context.Context, limit *int) ([]*db.Thread, error) {
-	n := r.MaxPage
-	if limit != nil {
-		n = *limit
-	}
-	return r.Threads(ctx, n, 0)
+	return r.Threads(ctx, recentLimit(r.MaxPage, limit), 0)
 }
 
 func (r *queryResolver) FindThreadsByAttributes(ctx context.Context, attributes map[string]any, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkLimits(limit, offset); err != nil {
+	if err := checkPage(r.MaxPage, limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindByAttributes(ctx, attributes, limit, offset)
@@ -107,7 +103,7 @@ func (r *queryResolver) FindThreadsByAttributes(ctx context.Context, attributes 
 }
 
 func (r *queryResolver) FindThreadsBySource(ctx context.Context, name string, properties map[string]any, limit int, offset int) ([]*db.Thread, error) {
-	if err := r.checkLimits(limit, offset); err != nil {
+	if err := checkPage(r.MaxPage, limit, offset); err != nil {
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindBySource(ctx, name, properties, limit, offset)
@@ -115,7 +111,7 @@ func (r *queryResolver) FindThreadsBySource(ctx context.Context, name string, pr
 }
 
 func (r *queryResolver) Messages(ctx context.Context, threadID string, first *int, last *int, afterSequence *int, beforeSequence *int, roles []db.Role) ([]*db.Message, error) {
-	w, err := window(first, last, afterSequence, beforeSequence, roles)
+	w, err := messageWindow(first, last, afterSequence, beforeSequence, roles)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +135,7 @@ func (r *queryResolver) Message(ctx context.Context, id string) (*db.Message, er
 }
 
 func (r *threadResolver) Messages(ctx context.Context, obj *db.Thread, first *int, last *int, afterSequence *int, beforeSequence *int, roles []db.Role) ([]*db.Message, error) {
-	w, err := window(first, last, afterSequence, beforeSequence, roles)
+	w, err := messageWindow(first, last, afterSequence, beforeSequence, roles)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +143,7 @@ func (r *threadResolver) Messages(ctx context.Context, obj *db.Thread, first *in
 }
 
 func (r *threadResolver) MessageCount(ctx context.Context, obj *db.Thread, roles []db.Role) (int, error) {
-	return loaders.For(ctx).Count(ctx, obj.ID, roleSet(roles))
+	return loaders.For(ctx).Count(ctx, obj.ID, messageRoles(roles))
 }
 
 func (r *threadConnectionResolver) TotalCount(ctx context.Context, obj *model.ThreadConnection) (int, error) {

@@ -13,7 +13,8 @@ import (
 // MaxCost is where costs stop growing, far above any limit and far below an overflow.
 const MaxCost = 1 << 50
 
-// complexityLimit is an extension that refuses operations above a cost. gqlgen's own
+// complexityLimit is an extension that refuses operations above a cost: the sum of what
+// graph/field_costs.go says of each field, or 1 and what is below it. gqlgen's own
 // counts a fragment again wherever it is spread, so that sixty fragments that each
 // spread the next one twice would keep it busy for years. This one counts each once.
 type complexityLimit struct {
