@@ -33,10 +33,10 @@ type Resolver struct {
 	MaxPage  int // largest page
 }
 
-// announce tells the loaders of a list of threads, whose fields then load together, and returns it.
-func announce(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, error) {
+// primeList tells the loaders of a list of threads, whose fields then load together, and returns it.
+func primeList(ctx context.Context, threads []*db.Thread, err error) ([]*db.Thread, error) {
 	if err == nil {
-		loaders.For(ctx).Announce(threads...)
+		loaders.For(ctx).PrimeList(threads...)
 	}
 	return threads, err
 }
@@ -52,7 +52,7 @@ func (r *Resolver) appendMessages(
 		return nil, err
 	}
 	if thread != nil {
-		set.Announce(thread)
+		set.PrimeList(thread)
 	}
 	return messages, nil
 }

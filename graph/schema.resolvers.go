@@ -30,7 +30,7 @@ func (r *mutationResolver) SaveThread(ctx context.Context, thread model.ThreadIn
 	if err != nil {
 		return nil, db.At(err, "thread")
 	}
-	loaders.For(ctx).Announce(saved)
+	loaders.For(ctx).PrimeList(saved)
 	return saved, nil
 }
 
@@ -73,7 +73,7 @@ func (r *queryResolver) Threads(ctx context.Context, limit int, offset int) ([]*
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.List(ctx, limit, offset)
-	return announce(ctx, threads, err)
+	return primeList(ctx, threads, err)
 }
 
 func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ThreadConnection, error) {
@@ -86,7 +86,7 @@ func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after 
 	if err != nil {
 		return nil, err
 	}
-	loaders.For(ctx).Announce(found.Threads...)
+	loaders.For(ctx).PrimeList(found.Threads...)
 	return model.NewThreadConnection(found), nil
 }
 
@@ -99,7 +99,7 @@ func (r *queryResolver) FindThreadsByAttributes(ctx context.Context, attributes 
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindByAttributes(ctx, attributes, limit, offset)
-	return announce(ctx, threads, err)
+	return primeList(ctx, threads, err)
 }
 
 func (r *queryResolver) FindThreadsBySource(ctx context.Context, name string, properties map[string]any, limit int, offset int) ([]*db.Thread, error) {
@@ -107,7 +107,7 @@ func (r *queryResolver) FindThreadsBySource(ctx context.Context, name string, pr
 		return nil, err
 	}
 	threads, err := r.Resolver.Threads.FindBySource(ctx, name, properties, limit, offset)
-	return announce(ctx, threads, err)
+	return primeList(ctx, threads, err)
 }
 
 func (r *queryResolver) Messages(ctx context.Context, threadID string, first *int, last *int, afterSequence *int, beforeSequence *int, roles []db.Role) ([]*db.Message, error) {

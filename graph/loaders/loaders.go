@@ -1,7 +1,7 @@
 // Package loaders reads what the fields of a list need in one statement for the
 // whole list, and never waits for a timer.
 //
-// The resolver that returns a list of threads announces it ([Set.Announce]). When
+// The resolver that returns a list of threads tells of it ([Set.PrimeList]). When
 // the messages of one of these threads are first asked for, a dataloader is made
 // whose batch capacity is the number of threads in the list, and all of them are
 // loaded at once: the batch is full with the last, and runs. The other threads
@@ -11,10 +11,10 @@
 //
 //   - Aliases of a field with the same arguments share a dataloader; those with
 //     different arguments have one each.
-//   - A thread that is in two lists belongs to the one that was announced first,
+//   - A thread that is in two lists belongs to the one that was primed first,
 //     and its results serve both.
 //   - In a cycle (thread → messages → thread → messages) the message's thread is
-//     the announced one, so the inner field loads for the whole list again:
+//     the primed one, so the inner field loads for the whole list again:
 //     statements grow with the depth, not with the rows.
 //
 // A [Set] serves one response (see [PerResponse]), and a mutation starts anew
@@ -53,18 +53,18 @@ type Set struct {
 	threads  Threads
 	messages Messages
 
-	mu        sync.Mutex
-	announced [][]*db.Thread        // not yet in known and siblings: often nobody asks for their fields
-	known     map[string]*db.Thread // by id
-	siblings  map[string]*siblings  // by thread id
-	byID      map[string]loader[*db.Thread]
+	mu         sync.Mutex
+	newLists   [][]*db.Thread                // not yet in the maps below: often nobody asks for their fields
+	primed     map[string]*db.Thread         // by id
+	batches    map[string]*batch             // by thread id: which threads load together with it
+	threadByID map[string]loader[*db.Thread] // of those that were not primed
 }
 
-// siblings are the threads of one list, which load together.
-type siblings struct {
-	ids     []string
-	windows map[db.Window]loader[[]*db.Message]
-	counts  loader[db.Counts]
+// batch are the threads of one list, whose fields load together, and the loaders of these fields.
+type batch struct {
+	threadIDs []string
+	messages  map[db.Window]loader[[]*db.Message]
+	counts    loader[db.Counts]
 }
 
 type contextKey struct{}
@@ -85,63 +85,66 @@ func For(ctx context.Context) *Set { return ctx.Value(contextKey{}).(*Set) }
 func (s *Set) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.announced, s.known, s.siblings, s.byID = nil, nil, nil, nil
+	s.newLists, s.primed, s.batches, s.threadByID = nil, nil, nil, nil
 }
 
-// Announce says that the threads are one list, whose fields load together.
-func (s *Set) Announce(threads ...*db.Thread) {
+// PrimeList tells of threads that were read as one list: their fields load together,
+// so that a list costs one statement for each field and not one for each thread.
+// Nor is one of them read again by its id.
+func (s *Set) PrimeList(threads ...*db.Thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.announced = append(s.announced, threads)
+	s.newLists = append(s.newLists, threads)
 }
 
-// lock locks the set, and files what was announced since.
-func (s *Set) lock() {
+// lockWithLists locks the set, when what was primed is needed, and sorts the new lists into it.
+func (s *Set) lockWithLists() {
 	s.mu.Lock()
-	if s.known == nil {
-		s.known, s.siblings, s.byID = map[string]*db.Thread{}, map[string]*siblings{}, map[string]loader[*db.Thread]{}
+	if s.primed == nil {
+		s.primed, s.batches = map[string]*db.Thread{}, map[string]*batch{}
+		s.threadByID = map[string]loader[*db.Thread]{}
 	}
-	for _, threads := range s.announced {
+	for _, threads := range s.newLists {
 		ids := make([]string, len(threads))
 		for i, t := range threads {
 			ids[i] = t.ID
-			if s.known[t.ID] == nil {
-				s.known[t.ID] = t
+			if s.primed[t.ID] == nil {
+				s.primed[t.ID] = t
 			}
 		}
-		s.group(ids)
+		s.addBatch(ids)
 	}
-	s.announced = nil
+	s.newLists = nil
 }
 
-// group makes siblings of those threads that have none yet.
-func (s *Set) group(ids []string) {
-	p := &siblings{windows: map[db.Window]loader[[]*db.Message]{}}
+// addBatch makes a batch of those threads that are in none yet.
+func (s *Set) addBatch(ids []string) {
+	added := &batch{messages: map[db.Window]loader[[]*db.Message]{}}
 	for _, id := range ids {
-		if s.siblings[id] == nil {
-			s.siblings[id] = p
-			p.ids = append(p.ids, id)
+		if s.batches[id] == nil {
+			s.batches[id] = added
+			added.threadIDs = append(added.threadIDs, id)
 		}
 	}
 }
 
-// Thread returns the thread, or nil if there is none. One that was announced is not read again.
+// Thread returns the thread, or nil if there is none. One that was primed is not read again.
 func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
-	s.lock()
-	if t := s.known[id]; t != nil {
+	s.lockWithLists()
+	if t := s.primed[id]; t != nil {
 		s.mu.Unlock()
 		return t, nil
 	}
-	l := s.byID[id]
+	l := s.threadByID[id]
 	if l == nil {
 		l = newLoader(ctx, []string{id}, func(ctx context.Context, ids []string) (map[string]*db.Thread, error) {
 			found, err := s.threads.ByIDs(ctx, ids)
 			if t := found[id]; t != nil {
-				s.Announce(t)
+				s.PrimeList(t)
 			}
 			return found, err
 		})
-		s.byID[id] = l
+		s.threadByID[id] = l
 	}
 	s.mu.Unlock()
 	return l(ctx, id)
@@ -150,8 +153,8 @@ func (s *Set) Thread(ctx context.Context, id string) (*db.Thread, error) {
 // ThreadWithMessages is Thread for a thread whose messages in a window will be
 // asked for as well: it reads both at once.
 func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window) (*db.Thread, error) {
-	s.lock()
-	known := s.known[id] != nil || s.byID[id] != nil || s.siblings[id] != nil
+	s.lockWithLists()
+	known := s.primed[id] != nil || s.threadByID[id] != nil || s.batches[id] != nil
 	s.mu.Unlock()
 	if known || w == (db.Window{}) { // an empty window needs no statement
 		return s.Thread(ctx, id)
@@ -160,11 +163,11 @@ func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window) (*
 	if err != nil || t == nil {
 		return nil, err
 	}
-	s.Announce(t)
-	s.lock()
+	s.PrimeList(t)
+	s.lockWithLists()
 	defer s.mu.Unlock()
-	if p := s.siblingsOf(id); p.windows[w] == nil && len(p.ids) == 1 {
-		p.windows[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
+	if b := s.batchOf(id); b.messages[w] == nil && len(b.threadIDs) == 1 {
+		b.messages[w] = func(context.Context, string) ([]*db.Message, error) { return messages, nil }
 	}
 	return t, nil
 }
@@ -172,14 +175,14 @@ func (s *Set) ThreadWithMessages(ctx context.Context, id string, w db.Window) (*
 // Messages returns the messages of the thread in the window, none when it is
 // unknown. Others may get the same list: it must not be changed.
 func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db.Message, error) {
-	s.lock()
-	p := s.siblingsOf(threadID)
-	l := p.windows[w]
+	s.lockWithLists()
+	b := s.batchOf(threadID)
+	l := b.messages[w]
 	if l == nil {
-		l = newLoader(ctx, p.ids, func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
+		l = newLoader(ctx, b.threadIDs, func(ctx context.Context, ids []string) (map[string][]*db.Message, error) {
 			return s.messages.ListByThreads(ctx, ids, w)
 		})
-		p.windows[w] = l
+		b.messages[w] = l
 	}
 	s.mu.Unlock()
 	return l(ctx, threadID)
@@ -187,24 +190,24 @@ func (s *Set) Messages(ctx context.Context, threadID string, w db.Window) ([]*db
 
 // Count returns how many messages of these roles the thread has.
 func (s *Set) Count(ctx context.Context, threadID string, roles db.RoleSet) (int, error) {
-	s.lock()
-	p := s.siblingsOf(threadID)
-	if p.counts == nil {
-		p.counts = newLoader(ctx, p.ids, s.messages.CountByThreads)
+	s.lockWithLists()
+	b := s.batchOf(threadID)
+	if b.counts == nil {
+		b.counts = newLoader(ctx, b.threadIDs, s.messages.CountByThreads)
 	}
-	l := p.counts
+	l := b.counts
 	s.mu.Unlock()
 	counts, err := l(ctx, threadID)
 	return counts.Of(roles), err
 }
 
-// siblingsOf returns the threads that load together with this one. One that was
-// not announced, such as an unknown one, loads alone.
-func (s *Set) siblingsOf(threadID string) *siblings {
-	if s.siblings[threadID] == nil {
-		s.group([]string{threadID})
+// batchOf returns the batch that the thread is in. One that was not primed, such as
+// an unknown one, loads alone.
+func (s *Set) batchOf(threadID string) *batch {
+	if s.batches[threadID] == nil {
+		s.addBatch([]string{threadID})
 	}
-	return s.siblings[threadID]
+	return s.batches[threadID]
 }
 
 // loader returns the value of one of the keys that it was made for.
@@ -222,7 +225,7 @@ func newLoader[V any](
 		})
 		return func(context.Context, string) (V, error) { return load() }
 	}
-	batch := func(ctx context.Context, keys []string) []*dataloader.Result[V] {
+	readBatch := func(ctx context.Context, keys []string) []*dataloader.Result[V] {
 		found, err := read(ctx, keys)
 		results := make([]*dataloader.Result[V], len(keys))
 		for i, k := range keys {
@@ -230,7 +233,7 @@ func newLoader[V any](
 		}
 		return results
 	}
-	l := dataloader.NewBatchedLoader(batch,
+	l := dataloader.NewBatchedLoader(readBatch,
 		dataloader.WithBatchCapacity[string, V](len(keys)),
 		dataloader.WithInputCapacity[string, V](len(keys)), // the default makes room for a thousand
 		// Never waited for, since the batch fills at once. Were that wrong, a test would notice a minute.

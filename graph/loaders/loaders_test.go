@@ -48,7 +48,7 @@ func TestPerResponse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set.Announce(thread)
+		set.PrimeList(thread)
 		for range 2 { // the second time from what is loaded
 			n, err := set.Count(ctx, id, db.AllRoles)
 			list, listErr := set.Messages(ctx, id, db.NewWindow(nil, nil, nil, nil, nil))
