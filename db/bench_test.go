@@ -26,7 +26,7 @@ func BenchmarkPages(b *testing.B) {
 				}{
 					{"first", db.PageRequest{Limit: 100}},
 					{"deep", db.PageRequest{Limit: 100, After: &deep}},
-					{"deep with hasPreviousPage", db.PageRequest{Limit: 100, After: &deep, Beyond: true}},
+					{"deep with hasPreviousPage", db.PageRequest{Limit: 100, After: &deep, LookBeyondCursors: true}},
 					{"deep backward", db.PageRequest{Limit: 100, Before: &deep, FromEnd: true}},
 				} {
 					b.Run(c.name, func(b *testing.B) {

@@ -77,7 +77,7 @@ func TestPlans(t *testing.T) {
 		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Scope("").Threads().List(ctx, 100, 0)) }, 1, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
 		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
 		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)<(?,?))`},
-		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{Beyond: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
+		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{LookBeyondCursors: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
 		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
 		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
 		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Scope("").Threads().Count(ctx) }, 1, `COVERING INDEX`},

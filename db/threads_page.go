@@ -11,9 +11,9 @@ type PageRequest struct {
 	After, Before *Cursor
 	Limit         int  // how many of them at most
 	FromEnd       bool // the last ones, not the first
-	// Beyond asks for what is before After and past Before, too: without it, HasPrevious is false for a page with
-	// After, and HasNext for one with Before, unless threads between them were left out there.
-	Beyond bool
+	// LookBeyondCursors asks for what is before After and past Before, too: without it, HasPrevious is false for a page
+	// with After, and HasNext for one with Before, unless threads between them were left out there.
+	LookBeyondCursors bool
 }
 
 // Page is a part of the list of all threads, newest first.
@@ -73,7 +73,7 @@ func (p PageRequest) query(d *dialect, tenant, selected string) (query string, a
 	}
 	query += ` ` + order + ` LIMIT ?`
 	args = append(args, p.Limit+1)
-	if !p.Beyond || p.After == nil && p.Before == nil {
+	if !p.LookBeyondCursors || p.After == nil && p.Before == nil {
 		return query, args
 	}
 	query = `SELECT * FROM (` + query + `) AS page`

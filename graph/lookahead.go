@@ -110,9 +110,9 @@ func lookaheadWindow(ctx context.Context) (only db.Window, found bool) {
 	return only, found
 }
 
-// needsBoundaryFlags reports whether the current field, a connection, is asked for what
+// asksBeyondCursors reports whether the current field, a connection, is asked for what
 // costs extra: whether there is something on the other side of a cursor that the page starts from.
-func needsBoundaryFlags(ctx context.Context, p db.PageRequest) bool {
+func asksBeyondCursors(ctx context.Context, p db.PageRequest) bool {
 	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
 		if info.Name != "pageInfo" {
 			continue

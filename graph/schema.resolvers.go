@@ -81,7 +81,7 @@ func (r *queryResolver) ThreadConnection(ctx context.Context, first *int, after 
 	if err != nil {
 		return nil, err
 	}
-	page.Beyond = needsBoundaryFlags(ctx, page)
+	page.LookBeyondCursors = asksBeyondCursors(ctx, page)
 	found, err := r.Resolver.Threads.Page(ctx, page)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func testPages(t *testing.T, driver db.Driver) {
 	for _, after := range places {
 		for _, before := range places {
 			for _, fromEnd := range []bool{false, true} {
-				diff(t, "a page of an empty store", page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, Beyond: true}), &db.Page{})
+				diff(t, "a page of an empty store", page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, LookBeyondCursors: true}), &db.Page{})
 			}
 		}
 	}
@@ -93,7 +93,7 @@ func testPages(t *testing.T, driver db.Driver) {
 					}
 					p := db.PageRequest{After: after, Before: before, Limit: limit, FromEnd: fromEnd}
 					less := page(p)
-					p.Beyond = true
+					p.LookBeyondCursors = true
 					got := page(p)
 					diff(t, "not asking beyond the cursors", ids(less.Threads), ids(got.Threads))
 					if less.HasPrevious && !got.HasPrevious || less.HasNext && !got.HasNext {
