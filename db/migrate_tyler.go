@@ -177,7 +177,7 @@ func storable(text string) string {
 	}
 	return escape.ReplaceAllStringFunc(text, func(e string) string {
 		// An escaped backslash is matched too, so that what follows it is not taken for an escape.
-		if e == `\u0000` || len(e) == 6 && jsontext.CheckText([]byte(e)) != nil {
+		if e == `\u0000` || len(e) == 6 && jsontext.CheckUnicode([]byte(e)) != nil {
 			return `\ufffd`
 		}
 		return e

@@ -15,10 +15,10 @@ import (
 func threadPatch(in model.ThreadInput) (p db.ThreadPatch, err error) {
 	p.ID = in.ID.Value()
 	p.Title = optional(in.Title)
-	if p.Attributes, err = object(in.Attributes); err != nil {
+	if p.Attributes, err = jsonObject(in.Attributes); err != nil {
 		return p, db.At(err, "attributes")
 	}
-	if p.Source, err = object(in.Source); err != nil {
+	if p.Source, err = jsonObject(in.Source); err != nil {
 		return p, db.At(err, "source")
 	}
 	p.CreatedAt = in.CreatedAt.Value()
@@ -50,25 +50,25 @@ func messagePatch(in model.MessageInput) (p db.MessagePatch, err error) {
 	p.Name = optional(in.Name)
 	p.ToolCallID = optional(in.ToolCallID)
 	p.Timestamp = optional(in.Timestamp)
-	if p.Attributes, err = object(in.Attributes); err != nil {
+	if p.Attributes, err = jsonObject(in.Attributes); err != nil {
 		return p, db.At(err, "attributes")
 	}
-	if p.Source, err = object(in.Source); err != nil {
+	if p.Source, err = jsonObject(in.Source); err != nil {
 		return p, db.At(err, "source")
 	}
-	if p.Parts, err = document(in.Parts, part, db.EncodeParts); err != nil {
+	if p.Parts, err = encodedList(in.Parts, toPart, db.EncodeParts); err != nil {
 		return p, db.At(err, "parts")
 	}
-	if p.ToolCalls, err = document(in.ToolCalls, toolCall, db.EncodeToolCalls); err != nil {
+	if p.ToolCalls, err = encodedList(in.ToolCalls, toToolCall, db.EncodeToolCalls); err != nil {
 		return p, db.At(err, "toolCalls")
 	}
-	if p.Attachments, err = document(in.Attachments, attachment, db.EncodeAttachments); err != nil {
+	if p.Attachments, err = encodedList(in.Attachments, toAttachment, db.EncodeAttachments); err != nil {
 		return p, db.At(err, "attachments")
 	}
 	if given := in.Metrics; given.IsSet() {
 		p.Metrics.Set = true
 		if v := given.Value(); v != nil {
-			if p.Metrics.Value, err = db.EncodeMetrics(metrics(*v)); err != nil {
+			if p.Metrics.Value, err = db.EncodeMetrics(toMetrics(*v)); err != nil {
 				return p, db.At(err, "metrics")
 			}
 		}
@@ -80,13 +80,13 @@ func optional[T any](o graphql.Omittable[T]) db.Opt[T] {
 	return db.Opt[T]{Value: o.Value(), Set: o.IsSet()}
 }
 
-func object(o graphql.Omittable[map[string]any]) (db.Opt[db.JSON], error) {
+func jsonObject(o graphql.Omittable[map[string]any]) (db.Opt[db.JSON], error) {
 	text, err := db.NewObject(o.Value())
 	return db.Opt[db.JSON]{Value: text, Set: o.IsSet()}, err
 }
 
-// document converts a list of inputs and encodes it; null stays null.
-func document[In, Out any](
+// encodedList converts a list of inputs and encodes it; null stays null.
+func encodedList[In, Out any](
 	o graphql.Omittable[[]*In], convert func(In) (Out, error), encode func([]Out) (db.JSON, error),
 ) (db.Opt[db.JSON], error) {
 	given := db.Opt[db.JSON]{Set: o.IsSet()}
@@ -106,8 +106,8 @@ func document[In, Out any](
 	return given, err
 }
 
-// part also checks oneOf, which gqlgen does not for variables inside a literal.
-func part(in model.ContentPartInput) (db.Part, error) {
+// toPart also checks oneOf, which gqlgen does not for variables inside a literal.
+func toPart(in model.ContentPartInput) (db.Part, error) {
 	text, url := in.Text.Value(), in.ImageURL.Value()
 	if in.Text.IsSet() == in.ImageURL.IsSet() || text == nil && url == nil {
 		return nil, db.Invalidf(nil, "must have exactly one of text and imageUrl, and not null")
@@ -118,22 +118,22 @@ func part(in model.ContentPartInput) (db.Part, error) {
 	return db.ImagePart{URL: *url}, nil
 }
 
-func toolCall(in model.ToolCallInput) (db.ToolCall, error) {
+func toToolCall(in model.ToolCallInput) (db.ToolCall, error) {
 	return db.ToolCall{CallID: in.CallID, Type: in.Type, Function: db.ToolCallFunction(in.Function)}, nil
 }
 
-func attachment(in model.AttachmentInput) (db.Attachment, error) {
+func toAttachment(in model.AttachmentInput) (db.Attachment, error) {
 	a := db.Attachment{Filename: in.Filename, MimeType: in.MimeType.Value(), FileID: in.FileID.Value(),
 		StoragePath: in.StoragePath.Value(), StorageBackend: in.StorageBackend.Value(), Status: db.AttachmentPending}
 	if s := in.Status.Value(); s != nil {
 		a.Status = *s
 	}
-	attributes, err := object(in.Attributes)
+	attributes, err := jsonObject(in.Attributes)
 	a.Attributes = attributes.Value
 	return a, db.At(err, "attributes")
 }
 
-func metrics(in model.MessageMetricsInput) db.Metrics {
+func toMetrics(in model.MessageMetricsInput) db.Metrics {
 	m := db.Metrics{Model: in.Model.Value()}
 	if t := in.Timing.Value(); t != nil {
 		m.Timing = db.Timing{

@@ -96,14 +96,14 @@ func frameworkCode(err *gqlerror.Error) string {
 	return codes.InternalServerError
 }
 
-// errPanic is what a panic becomes; its text and stack are for the log.
-type errPanic struct {
+// panicError is what a panic becomes; its text and stack are for the log.
+type panicError struct {
 	value any
 	stack []byte
 }
 
-func (e *errPanic) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
 func recoverPanic(_ context.Context, value any) error {
-	return &errPanic{value, debug.Stack()}
+	return &panicError{value, debug.Stack()}
 }

@@ -73,10 +73,7 @@ func columnsOf(columns map[string]db.Columns, field string) db.Columns {
 
 // selectsThread reports whether the current field, messages, is asked for their thread.
 func selectsThread(ctx context.Context) bool {
-	return containsThread(graphql.CollectFieldsCtx(ctx, []string{"Message"}))
-}
-
-func containsThread(fields []graphql.CollectedField) bool {
+	fields := graphql.CollectFieldsCtx(ctx, []string{"Message"})
 	return slices.ContainsFunc(fields, func(f graphql.CollectedField) bool { return f.Name == "thread" })
 }
 

@@ -20,9 +20,9 @@ const notice = `<p style="margin:0;padding:6px 12px;font:14px/20px sans-serif;ba
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// fallback serves gqlgen's playground with our notice, and with a policy that allows
+// fallbackPage serves gqlgen's playground with our notice, and with a policy that allows
 // its own scripts only.
-func fallback() http.Handler {
+func fallbackPage() http.Handler {
 	var page recorder
 	playground.Handler("threadstore", "/graphql")(&page, &http.Request{Method: http.MethodGet})
 	html := strings.NewReplacer(
@@ -45,9 +45,9 @@ func fallback() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		secure(w.Header(), policy)
+		setSecurityHeaders(w.Header(), policy)
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", types[".html"])
+		w.Header().Set("Content-Type", mediaTypes[".html"])
 		_, _ = w.Write([]byte(html)) // the client may be gone
 	})
 }

@@ -17,14 +17,14 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-// policy lets the page load and call only where it came from. The editor sets styles in
+// securityPolicy lets the page load and call only where it came from. The editor sets styles in
 // the page, and its style sheet holds a font and images.
-const policy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+const securityPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"font-src 'self' data:; worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// types are the media types of what Vite makes. The mime package would look them up in
+// mediaTypes are the media types of what Vite makes. The mime package would look them up in
 // the files of the system.
-var types = map[string]string{
+var mediaTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -45,7 +45,7 @@ func Handler() http.Handler { return handler(dist) }
 
 func handler(files fs.FS) http.Handler {
 	if !built(files) {
-		return fallback()
+		return fallbackPage()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
@@ -54,15 +54,15 @@ func handler(files fs.FS) http.Handler {
 			name, caching = "index.html", "no-store"
 		}
 		file, err := files.Open("dist/app/" + name + ".gz")
-		if err != nil || types[path.Ext(name)] == "" {
+		if err != nil || mediaTypes[path.Ext(name)] == "" {
 			http.Error(w, "not found", http.StatusNotFound)
 			return
 		}
 		defer file.Close()
 		header := w.Header()
-		secure(header, policy) // of an asset, too: a worker obeys the policy of its own file
+		setSecurityHeaders(header, securityPolicy) // of an asset, too: a worker obeys the policy of its own file
 		header.Set("Cache-Control", caching)
-		header.Set("Content-Type", types[path.Ext(name)])
+		header.Set("Content-Type", mediaTypes[path.Ext(name)])
 		header.Set("Vary", "Accept-Encoding")
 		body := io.Reader(file)
 		if acceptsGzip(r) {
@@ -80,8 +80,8 @@ func handler(files fs.FS) http.Handler {
 	})
 }
 
-// secure sets what a page of ours tells every browser.
-func secure(header http.Header, policy string) {
+// setSecurityHeaders sets what a page of ours tells every browser.
+func setSecurityHeaders(header http.Header, policy string) {
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")

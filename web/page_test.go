@@ -74,12 +74,12 @@ func TestPage(t *testing.T) {
 		if err != nil || string(text) != c.body || coding != c.coding || r.Header.Get("Content-Type") != c.contentType || r.Header.Get("Cache-Control") != c.caching {
 			t.Errorf("%s %s (%q): %q, %v, %v", c.method, c.path, c.encodings, text, r.Header, err)
 		}
-		if r.Header.Get("Content-Security-Policy") != policy || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Vary") != "Accept-Encoding" {
+		if r.Header.Get("Content-Security-Policy") != securityPolicy || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: %v", c.path, r.Header)
 		}
 	}
-	if strings.Contains(policy, "unsafe-eval") || strings.Contains(policy, "http") || strings.Contains(policy, "script-src 'self' 'unsafe") {
-		t.Error("the policy is too wide:", policy)
+	if strings.Contains(securityPolicy, "unsafe-eval") || strings.Contains(securityPolicy, "http") || strings.Contains(securityPolicy, "script-src 'self' 'unsafe") {
+		t.Error("the policy is too wide:", securityPolicy)
 	}
 }
 

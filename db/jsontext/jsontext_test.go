@@ -489,7 +489,7 @@ func TestCanonicalHasNoLimits(t *testing.T) {
 	}
 }
 
-func TestCheckText(t *testing.T) {
+func TestCheckUnicode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -560,8 +560,8 @@ func TestCheckText(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if err := CheckText([]byte(c.in)); (err == nil) != c.ok {
-				t.Errorf("CheckText(%q) = %v, want it accepted: %t", c.in, err, c.ok)
+			if err := CheckUnicode([]byte(c.in)); (err == nil) != c.ok {
+				t.Errorf("CheckUnicode(%q) = %v, want it accepted: %t", c.in, err, c.ok)
 			}
 			if _, err := Decode([]byte(c.in)); err == nil && !c.ok {
 				t.Errorf("Decode(%q) is accepted, want it refused", c.in)
@@ -570,14 +570,14 @@ func TestCheckText(t *testing.T) {
 	}
 }
 
-// A text that ends within an escape is no JSON, and CheckText must not read past its end.
-func TestCheckTextOfCutEscapes(t *testing.T) {
+// A text that ends within an escape is no JSON, and CheckUnicode must not read past its end.
+func TestCheckUnicodeOfCutEscapes(t *testing.T) {
 	t.Parallel()
 	whole := `"\ud83d\ude00\\\u0041"`
 	for n := range len(whole) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			_ = CheckText([]byte(whole[:n])) // must not panic
+			_ = CheckUnicode([]byte(whole[:n])) // must not panic
 			if v, err := Decode([]byte(whole[:n])); err == nil {
 				t.Errorf("Decode(%q) = %v, want it refused", whole[:n], v)
 			}
@@ -733,9 +733,9 @@ func replacements(t *testing.T, text []byte) (decoded, written int) {
 	}
 }
 
-// FuzzCheckText: JSON text is accepted exactly when decoding it puts no U+FFFD
+// FuzzCheckUnicode: JSON text is accepted exactly when decoding it puts no U+FFFD
 // in the place of what cannot be decoded.
-func FuzzCheckText(f *testing.F) {
+func FuzzCheckUnicode(f *testing.F) {
 	for _, seed := range []string{
 		`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\\ude00"`, `"\\ud83d"`, `"\ud83dx\ude00"`, `"\ud83d\ud83d\ude00"`, `"\uFFFD"`,
 		"\"\uFFFD\"", "\"\xff\"", "\"\xed\xa0\x80\"", `{"\ud83d":"\udfff"}`, `["\ud83d","\ude00"]`, `"\ud83d\u0041"`, `"\\\ud83d\ude00\\"`, `{"a":"é"}`,
@@ -743,13 +743,13 @@ func FuzzCheckText(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		err := CheckText(text)
+		err := CheckUnicode(text)
 		if !json.Valid(text) {
 			return
 		}
 		decoded, written := replacements(t, text)
 		if (err == nil) != (decoded == written) {
-			t.Fatalf("CheckText(%q) = %v; %d U+FFFD are decoded and %d are in the text, want it accepted when they are as many", text, err, decoded, written)
+			t.Fatalf("CheckUnicode(%q) = %v; %d U+FFFD are decoded and %d are in the text, want it accepted when they are as many", text, err, decoded, written)
 		}
 	})
 }
@@ -762,7 +762,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if CheckText([]byte(text)) != nil {
+		if CheckUnicode([]byte(text)) != nil {
 			return
 		}
 		got, ok := parse(text)

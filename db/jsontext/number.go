@@ -20,22 +20,22 @@ func (p *parser) number() json.Number {
 		}
 		p.failed = p.failed || p.at == first
 	}
-	is := func(set string) bool {
+	accept := func(set string) bool {
 		found := p.at < len(p.text) && strings.IndexByte(set, p.text[p.at]) >= 0
 		if found {
 			p.at++
 		}
 		return found
 	}
-	is("-")
-	if !is("0") {
+	accept("-")
+	if !accept("0") {
 		digits()
 	}
-	if is(".") {
+	if accept(".") {
 		digits()
 	}
-	if is("eE") {
-		is("+-")
+	if accept("eE") {
+		accept("+-")
 		digits()
 	}
 	return json.Number(p.text[start:p.at])
@@ -51,7 +51,7 @@ func (w *writer) number(literal string) error {
 		w.buf = n.appendCanonical(w.buf)
 		return nil
 	}
-	if err := n.check(); err != nil {
+	if err := n.checkLimits(); err != nil {
 		return err
 	}
 	w.buf = n.appendPlain(w.buf)
@@ -118,8 +118,8 @@ func parseNumber(literal string) (number, error) {
 	return n, nil
 }
 
-// check reports whether the number is within the limits.
-func (n number) check() error {
+// checkLimits reports whether the number is within the limits.
+func (n number) checkLimits() error {
 	if len(n.digits) > MaxDigits {
 		return limitf("must not hold a number of more than %d significant digits", MaxDigits)
 	}

@@ -13,7 +13,7 @@ import (
 // json.Number. It refuses text that is not UTF-8 and escaped surrogates without
 // their other half, which encoding/json would silently replace.
 func Decode(text []byte) (any, error) {
-	if err := CheckText(text); err != nil {
+	if err := CheckUnicode(text); err != nil {
 		return nil, err
 	}
 	if v, ok := parse(string(text)); ok {
@@ -31,7 +31,7 @@ func Decode(text []byte) (any, error) {
 	return v, nil
 }
 
-// parse decodes a JSON text that [CheckText] has passed, as encoding/json
+// parse decodes a JSON text that [CheckUnicode] has passed, as encoding/json
 // does with UseNumber, in a third of the time: strings without escapes and
 // numbers are pieces of the text. It reports false for what is no JSON, for
 // encoding/json to say why.
@@ -93,7 +93,7 @@ type Scanner struct {
 	failed bool
 }
 
-// NewScanner returns a scanner of a text that [CheckText] has passed.
+// NewScanner returns a scanner of a text that [CheckUnicode] has passed.
 func NewScanner(text string) *Scanner { return &Scanner{text: text} }
 
 // Fail says that the text is not of the form.

@@ -48,12 +48,12 @@ type object struct {
 type field struct {
 	*codegen.Field
 	Types []string // the object types its value can have, sorted
-	Value string   // the code that appends v
+	Code  string   // the code that appends v
 }
 
-// NeedsNode reports whether the code of Value uses node.
+// NeedsNode reports whether Code uses node.
 func (f field) NeedsNode() bool {
-	return strings.Contains(f.Value, "node.") || strings.Contains(f.Value, "&node")
+	return strings.Contains(f.Code, "node.") || strings.Contains(f.Code, "&node")
 }
 
 // GenerateCode is called by gqlgen with all that it knows of the schema.
@@ -68,8 +68,8 @@ func (encoders) GenerateCode(data *codegen.Data) error {
 		}
 		made := object{Object: o}
 		for _, f := range o.Fields {
-			types := possible(data, f.TypeReference.Definition)
-			made.Fields = append(made.Fields, field{f, types, value(data, f)})
+			types := objectTypes(data, f.TypeReference.Definition)
+			made.Fields = append(made.Fields, field{f, types, valueCode(data, f)})
 		}
 		objects = append(objects, made)
 	}
@@ -101,7 +101,7 @@ func unions(data *codegen.Data) (list []union) {
 		if u.BuiltIn {
 			continue
 		}
-		types := possible(data, u.Definition)
+		types := objectTypes(data, u.Definition)
 		for _, i := range u.Implementors {
 			u.Members = append(u.Members, member{i, slices.Index(types, i.Name)})
 		}
@@ -110,8 +110,8 @@ func unions(data *codegen.Data) (list []union) {
 	return list
 }
 
-// possible returns the object types of a definition, none of a scalar.
-func possible(data *codegen.Data, def *ast.Definition) (names []string) {
+// objectTypes returns the object types of a definition, none of a scalar.
+func objectTypes(data *codegen.Data, def *ast.Definition) (names []string) {
 	if def.Kind != ast.Object && def.Kind != ast.Union && def.Kind != ast.Interface {
 		return nil
 	}
@@ -126,20 +126,20 @@ func possible(data *codegen.Data, def *ast.Definition) (names []string) {
 type result struct {
 	*config.TypeReference
 	Types []string
-	Value string
+	Code  string
 }
 
 func results(data *codegen.Data) (list []result) {
 	seen := map[string]bool{}
 	for _, f := range rootFields(data) {
 		ref := f.TypeReference
-		types := possible(data, ref.Definition)
+		types := objectTypes(data, ref.Definition)
 		if len(types) == 0 || seen[ref.GO.String()] {
 			continue
 		}
 		seen[ref.GO.String()] = true
 		// Whether the field may be null is for gqlgen to look at: one Go type can be the result of both kinds of field.
-		list = append(list, result{ref, types, objectValue(orNotOK(ref), "ok = false")})
+		list = append(list, result{ref, types, objectCode(nonNull(ref), "ok = false")})
 	}
 	return list
 }

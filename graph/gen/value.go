@@ -9,8 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// methods are those of encode.Buffer that write what a marshaler makes of a Go type.
-var methods = map[[2]string]string{
+// bufferMethods are those of encode.Buffer that write what a marshaler makes of a Go type.
+var bufferMethods = map[[2]string]string{
 	{"MarshalString", "string"}:       "String",
 	{"MarshalString", "*string"}:      "StringOrNull",
 	{"MarshalID", "string"}:           "String",
@@ -22,9 +22,9 @@ var methods = map[[2]string]string{
 	{"MarshalDateTime", "*time.Time"}: "TimeOrNull",
 }
 
-// value returns the code that appends v, a value of the field, to the answer, and sets ok
+// valueCode returns the code that appends v, a value of the field, to the answer, and sets ok
 // to false if v is null and must not be. What it does not know is left to gqlgen's marshaler.
-func value(data *codegen.Data, f *codegen.Field) string {
+func valueCode(data *codegen.Data, f *codegen.Field) string {
 	ref := f.TypeReference
 	goType := ref.GO.String()
 	pointer := strings.HasPrefix(goType, "*")
@@ -36,8 +36,8 @@ func value(data *codegen.Data, f *codegen.Field) string {
 	if ref.GQL.NonNull {
 		viaGqlgen = "ok = " + viaGqlgen + " && ok"
 	}
-	if len(possible(data, ref.Definition)) > 0 {
-		if code := objectValue(ref, viaGqlgen); code != "" {
+	if len(objectTypes(data, ref.Definition)) > 0 {
+		if code := objectCode(ref, viaGqlgen); code != "" {
 			return code
 		}
 		return viaGqlgen
@@ -45,7 +45,7 @@ func value(data *codegen.Data, f *codegen.Field) string {
 	if ref.GQL.Elem != nil {
 		return viaGqlgen
 	}
-	if method := methods[[2]string{marshaler, goType}]; method != "" && !(pointer && ref.GQL.NonNull) {
+	if method := bufferMethods[[2]string{marshaler, goType}]; method != "" && !(pointer && ref.GQL.NonNull) {
 		return "enc." + method + "(v)"
 	}
 	switch {
@@ -57,9 +57,9 @@ func value(data *codegen.Data, f *codegen.Field) string {
 	return viaGqlgen
 }
 
-// objectValue returns the code for v, an object or a list of objects, and "" for what it
+// objectCode returns the code for v, an object or a list of objects, and "" for what it
 // does not know. ifNil is the code for a null that must not be.
-func objectValue(ref *config.TypeReference, ifNil string) string {
+func objectCode(ref *config.TypeReference, ifNil string) string {
 	nullable := !ref.GQL.NonNull
 	switch {
 	case ref.GQL.Elem == nil && ref.IsNilable() && nullable:
@@ -71,13 +71,13 @@ func objectValue(ref *config.TypeReference, ifNil string) string {
 	case ref.GQL.Elem == nil && !nullable:
 		return "ok = " + encodeCall(ref, "v", "&node") + " && ok"
 	case ref.GQL.Elem != nil && !nullable && ref.GQL.Elem.NonNull && ref.GQL.Elem.Elem == nil:
-		return listValue(ref)
+		return listCode(ref)
 	}
 	return ""
 }
 
-// listValue returns the code for v, a list of objects without nulls.
-func listValue(ref *config.TypeReference) string {
+// listCode returns the code for v, a list of objects without nulls.
+func listCode(ref *config.TypeReference) string {
 	before, grow := "", ""
 	if ref.Definition.Name == "Message" { // there may be very many
 		before, grow = "start := len(enc.B)\n", "enc.GrowForList(start, i+1, len(v))\n"
@@ -104,8 +104,8 @@ func encodeCall(ref *config.TypeReference, v, node string) string {
 	return fmt.Sprintf("enc.encode%s(%s, f.Plans[0], %s)", ref.Definition.Name, node, v)
 }
 
-// orNotOK returns ref as if it were not nullable, so that the code for it sets ok to false.
-func orNotOK(ref *config.TypeReference) *config.TypeReference {
+// nonNull returns ref as if it were not nullable, so that the code for it sets ok to false.
+func nonNull(ref *config.TypeReference) *config.TypeReference {
 	notNull, gql := *ref, *ref.GQL
 	gql.NonNull = true
 	notNull.GQL = &gql

@@ -16,8 +16,8 @@ import (
 	"github.com/threadstore/threadstore/db"
 )
 
-// wrong is the error of a value that its type does not take.
-func wrong(v any, want string) error {
+// typeError is the error of a value that its type does not take.
+func typeError(v any, want string) error {
 	if v == nil {
 		return db.Invalidf(nil, "must not be null")
 	}
@@ -32,7 +32,7 @@ func UnmarshalString(v any) (string, error) {
 	if s, ok := v.(string); ok {
 		return s, nil
 	}
-	return "", wrong(v, "a string")
+	return "", typeError(v, "a string")
 }
 
 // MarshalID writes an ID.
@@ -53,7 +53,7 @@ func UnmarshalID(v any) (string, error) {
 			return v.String(), nil
 		}
 	}
-	return "", wrong(v, "a string or an integer")
+	return "", typeError(v, "a string or an integer")
 }
 
 // MarshalBoolean writes a Boolean.
@@ -64,7 +64,7 @@ func UnmarshalBoolean(v any) (bool, error) {
 	if b, ok := v.(bool); ok {
 		return b, nil
 	}
-	return false, wrong(v, "a boolean")
+	return false, typeError(v, "a boolean")
 }
 
 // MarshalInt writes an Int.
@@ -81,13 +81,13 @@ func UnmarshalInt(v any) (int, error) {
 	case json.Number:
 		var err error
 		if n, err = strconv.ParseInt(v.String(), 10, 64); err != nil {
-			return 0, wrong(v, "an integer of 32 bits")
+			return 0, typeError(v, "an integer of 32 bits")
 		}
 	default:
-		return 0, wrong(v, "an integer of 32 bits")
+		return 0, typeError(v, "an integer of 32 bits")
 	}
 	if n < math.MinInt32 || n > math.MaxInt32 {
-		return 0, wrong(v, "an integer of 32 bits")
+		return 0, typeError(v, "an integer of 32 bits")
 	}
 	return int(n), nil
 }
@@ -117,7 +117,7 @@ func UnmarshalFloat(v any) (float64, error) {
 			return f, nil
 		}
 	}
-	return 0, wrong(v, "a number of 64 bits")
+	return 0, typeError(v, "a number of 64 bits")
 }
 
 // MarshalDateTime writes a DateTime: UTC with Z, to the microsecond.
@@ -134,11 +134,11 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 func UnmarshalDateTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {
-		return time.Time{}, wrong(v, "an RFC 3339 time as a string")
+		return time.Time{}, typeError(v, "an RFC 3339 time as a string")
 	}
 	t, err := db.ParseRFC3339(s)
 	if err != nil {
-		return time.Time{}, wrong(v, "an RFC 3339 time of the years 0001 to 9999, such as 2024-05-15T15:00:00Z")
+		return time.Time{}, typeError(v, "an RFC 3339 time of the years 0001 to 9999, such as 2024-05-15T15:00:00Z")
 	}
 	return t, nil
 }
@@ -159,7 +159,7 @@ func UnmarshalJSONObject(v any) (map[string]any, error) {
 	if o, ok := v.(map[string]any); ok {
 		return o, nil
 	}
-	return nil, wrong(v, "an object")
+	return nil, typeError(v, "an object")
 }
 
 // MarshalStoredObject writes a stored object as it is.

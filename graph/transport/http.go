@@ -244,7 +244,7 @@ func hasLoneSurrogate(document string) bool {
 				}
 				end++
 			}
-			if jsontext.CheckText([]byte(rest[:min(end, len(rest))])) != nil {
+			if jsontext.CheckUnicode([]byte(rest[:min(end, len(rest))])) != nil {
 				return true
 			}
 			i += end + 1

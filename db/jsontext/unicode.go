@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// CheckText reports whether JSON text is UTF-8 without escaped lone surrogates.
-func CheckText(text []byte) error {
+// CheckUnicode reports whether JSON text is UTF-8 without escaped lone surrogates.
+func CheckUnicode(text []byte) error {
 	if !utf8.Valid(text) {
 		return errors.New("not UTF-8")
 	}
