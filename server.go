@@ -136,7 +136,7 @@ func dispatch(
 	case "import":
 		return importAll(ctx, store, c.Import, stdin, stderr)
 	case "export":
-		n, err := interchange.Export(ctx, store.Scope("").Threads(), stdout)
+		n, err := interchange.Export(ctx, store.Scope(soleTenant).Threads(), stdout)
 		if err == nil {
 			fmt.Fprintf(stderr, "%d threads exported\n", n)
 		}
@@ -145,6 +145,10 @@ func dispatch(
 	fmt.Fprintf(stderr, "%s is up to date\n", s.database)
 	return nil
 }
+
+// soleTenant is whose threads the server and the commands see, as long as nothing tells who asks. What keeps tenants apart
+// is db/scope.go.
+const soleTenant = ""
 
 // settings are the environment variables of this program.
 type settings struct {
@@ -284,9 +288,9 @@ func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
 	probes := graph.Probes(store.Ready, middleware)
 
 	api := graph.New(graph.Options{
-		Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(),
+		Threads: store.Scope(soleTenant).Threads(), Messages: store.Scope(soleTenant).Messages(),
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
-			err = interchange.ImportSample(ctx, store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
+			err = interchange.ImportSample(ctx, store.Scope(soleTenant).Threads(), func(t, m int) { threads, messages = t, m })
 			return threads, messages, err
 		},
 		Middleware: middleware, MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity,
@@ -307,7 +311,7 @@ func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
 func importAll(ctx context.Context, store *db.DB, c importCommand, stdin io.Reader, stderr io.Writer) error {
 	if c.Sample {
 		err := importOne(ctx, "sample data", stderr, func(progress func(threads, messages int)) error {
-			return interchange.ImportSample(ctx, store.Scope("").Threads(), progress)
+			return interchange.ImportSample(ctx, store.Scope(soleTenant).Threads(), progress)
 		})
 		if err != nil {
 			return err
@@ -369,14 +373,14 @@ func importFile(
 	ctx context.Context, store *db.DB, name string, stdin io.Reader, progress func(threads, messages int),
 ) error {
 	if name == "-" {
-		return interchange.Import(ctx, store.Scope("").Threads(), "standard input", stdin, progress)
+		return interchange.Import(ctx, store.Scope(soleTenant).Threads(), "standard input", stdin, progress)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return interchange.Import(ctx, store.Scope("").Threads(), name, f, progress)
+	return interchange.Import(ctx, store.Scope(soleTenant).Threads(), name, f, progress)
 }
 
 // healthcheckTimeout is longer than /readyz waits for the database, and shorter than the Dockerfile's HEALTHCHECK waits.

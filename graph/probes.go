@@ -15,7 +15,7 @@ const readyTimeout = 5 * time.Second
 // Probes returns the handler of what tells the health of the process:
 //
 //	/healthz  200 while it lives
-//	/readyz   200 while ready has no error: the database can be reached and is migrated; else 503
+//	/readyz   200 while ready (db.DB.Ready) has no error: the database can be reached and is migrated; else 503
 func Probes(ready func(context.Context) error, o httpmw.Options) http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
