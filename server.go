@@ -43,11 +43,20 @@ func main() {
 // cli are the commands.
 type cli struct {
 	Serve       struct{}      `cmd:"" default:"1" help:"Serve the GraphQL API (the default)."`
-	Import      importCommand `cmd:"" help:"Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; importing twice changes nothing."`
-	Export      struct{}      `cmd:"" help:"Write all threads to standard output as what import reads, all of one moment."`
-	Migrate     struct{}      `cmd:"" help:"Bring the database's tables up to date, and end. (serve, import and export do that by themselves.)"`
-	Healthcheck struct{}      `cmd:"" help:"Ask the server at THREADSTORE_ADDR whether it is ready; if not, exit with 1."`
+	Import      importCommand `cmd:"" help:"${import}"`
+	Export      struct{}      `cmd:"" help:"${export}"`
+	Migrate     struct{}      `cmd:"" help:"${migrate}"`
+	Healthcheck struct{}      `cmd:"" help:"${healthcheck}"`
 	Version     struct{}      `cmd:"" help:"Say which version this is."`
+}
+
+var commandHelp = kong.Vars{
+	"import": "Import threads from JSON Lines in Tyler's Thread JSON. A line is a thread's whole new state; " +
+		"importing twice changes nothing.",
+	"export": "Write all threads to standard output as what import reads, all of one moment.",
+	"migrate": "Bring the database's tables up to date, and end. " +
+		"(serve, import and export do that by themselves.)",
+	"healthcheck": "Ask the server at THREADSTORE_ADDR whether it is ready; if not, exit with 1.",
 }
 
 type importCommand struct {
@@ -82,7 +91,8 @@ Settings come from the environment:
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c cli
 	ended := -1
-	parser := kong.Must(&c, kong.Name("threadstore"), kong.Description(description), kong.Writers(stdout, stderr),
+	parser := kong.Must(&c, kong.Name("threadstore"), kong.Description(description), commandHelp,
+		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { ended = status }), kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}))
 	command, err := parser.Parse(args)
 	if ended >= 0 { // --help was asked for
@@ -146,8 +156,8 @@ func dispatch(
 	return nil
 }
 
-// soleTenant is whose threads the server and the commands see, as long as nothing tells who asks. What keeps tenants apart
-// is db/scope.go.
+// soleTenant is whose threads the server and the commands see, as long as nothing tells who asks. What keeps tenants
+// apart is db/scope.go.
 const soleTenant = ""
 
 // settings are the environment variables of this program.
@@ -182,7 +192,8 @@ func (s *settings) parse(env map[string]string) (err error) {
 	for i, o := range s.CORSOrigins {
 		o = strings.TrimSpace(o)
 		s.CORSOrigins[i] = o
-		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host) {
+		u, err := url.Parse(o)
+		if o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host) {
 			return fmt.Errorf("THREADSTORE_CORS_ORIGINS must hold origins such as https://dashboard.example "+
 				"(scheme and host, no path), not %.60q", o)
 		}
@@ -264,7 +275,8 @@ func listenError(addr string, err error) error {
 		if port == other {
 			other = "8082"
 		}
-		why, set = "another program listens there, perhaps another threadstore: stop it, or", net.JoinHostPort(host, other)
+		why, set = "another program listens there, perhaps another threadstore: stop it, or",
+			net.JoinHostPort(host, other)
 	case is(syscall.EACCES, 10013):
 		why, set = "ports below 1024 are often reserved:", net.JoinHostPort(host, "8080")
 	case is(syscall.EADDRNOTAVAIL, 10049):
@@ -290,7 +302,8 @@ func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
 	api := graph.New(graph.Options{
 		Threads: store.Scope(soleTenant).Threads(), Messages: store.Scope(soleTenant).Messages(),
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
-			err = interchange.ImportSample(ctx, store.Scope(soleTenant).Threads(), func(t, m int) { threads, messages = t, m })
+			err = interchange.ImportSample(ctx, store.Scope(soleTenant).Threads(),
+				func(t, m int) { threads, messages = t, m })
 			return threads, messages, err
 		},
 		Middleware: middleware, MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity,
@@ -383,7 +396,8 @@ func importFile(
 	return interchange.Import(ctx, store.Scope(soleTenant).Threads(), name, f, progress)
 }
 
-// healthcheckTimeout is longer than /readyz waits for the database, and shorter than the Dockerfile's HEALTHCHECK waits.
+// healthcheckTimeout is longer than /readyz waits for the database, and shorter than the Dockerfile's HEALTHCHECK
+// waits.
 const healthcheckTimeout = 8 * time.Second
 
 // healthcheck asks the server that listens on addr whether it is ready. One that listens on all addresses is asked at

@@ -31,7 +31,8 @@ func start(t *testing.T, environ ...string) string {
 	var log dbtest.Output
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve"}, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""), &log, &log)
+		ended <- run(ctx, []string{"serve"}, append(environ, "THREADSTORE_ADDR=127.0.0.1:0"), strings.NewReader(""),
+			&log, &log)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -61,8 +62,10 @@ func TestDefaults(t *testing.T) {
 	if err := s.parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000, database: db.Options{
-		Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second, PoolRecycle: 300 * time.Second}}
+	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000,
+		database: db.Options{
+			Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second,
+			PoolRecycle: 300 * time.Second}}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(settings{})); d != "" {
 		t.Errorf("got (+), want (-):\n%s", d)
 	}
@@ -91,10 +94,13 @@ func TestRoutes(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/", 200}, {"GET", "/healthz", 200}, {"GET", "/readyz", 200}, {"GET", "/schema.graphql", 200}, {"GET", "/graphql?query={__typename}", 200},
+		{"GET", "/", 200}, {"GET", "/healthz", 200}, {"GET", "/readyz", 200}, {"GET", "/schema.graphql", 200},
+		{"GET", "/graphql?query={__typename}", 200},
 		{"GET", "/nothing", 404}, {"GET", "/assets/nothing", 404}, {"GET", "/healthz/nothing", 404},
-		{"POST", "/", 405}, {"POST", "/healthz", 405}, {"POST", "/readyz", 405}, {"POST", "/schema.graphql", 405}, {"GET", "/sample", 405}, {"POST", "/assets/x", 405},
-		{"POST", "//graphql", 307}, {"OPTIONS", "//graphql", 204}, // as a client asks whose address of the server ends in a slash
+		{"POST", "/", 405}, {"POST", "/healthz", 405}, {"POST", "/readyz", 405}, {"POST", "/schema.graphql", 405},
+		{"GET", "/sample", 405}, {"POST", "/assets/x", 405},
+		// as a client asks whose address of the server ends in a slash
+		{"POST", "//graphql", 307}, {"OPTIONS", "//graphql", 204},
 	} {
 		req, err := http.NewRequest(c.method, "http://"+address+c.path, nil)
 		if err != nil {
@@ -107,7 +113,8 @@ func TestRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if res.StatusCode != c.status || res.Header.Get("X-Request-Id") == "" || res.Header.Get("Access-Control-Allow-Origin") != "https://a.example" {
+		if res.StatusCode != c.status || res.Header.Get("X-Request-Id") == "" ||
+			res.Header.Get("Access-Control-Allow-Origin") != "https://a.example" {
 			t.Errorf("%s %s: %d, want %d: %v", c.method, c.path, res.StatusCode, c.status, res.Header)
 		}
 	}
@@ -128,7 +135,8 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the README does not begin the tour with %q", imported)
 	}
 	var log dbtest.Output
-	if status := run(context.Background(), []string{"import", "docs/tour.jsonl"}, environ, nil, &log, &log); status != 0 || !strings.HasSuffix(imported, log.String()) {
+	if status := run(context.Background(), []string{"import", "docs/tour.jsonl"}, environ, nil, &log,
+		&log); status != 0 || !strings.HasSuffix(imported, log.String()) {
 		t.Fatalf("import ended with status %d and said %q", status, log.String())
 	}
 	address := start(t, environ...)

@@ -31,7 +31,8 @@ func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	bin := os.Getenv("THREADSTORE_TEST_POSTGRES_BIN")
 	if bin == "" {
-		t.Fatal("THREADSTORE_TEST_POSTGRES_BIN is not set: run the tests by `make test`, or one package by `.ci/with-postgres go test ./e2e`, which set it")
+		t.Fatal("THREADSTORE_TEST_POSTGRES_BIN is not set: run the tests by `make test`, or one package by " +
+			"`.ci/with-postgres go test ./e2e`, which set it")
 	}
 	// Not t.TempDir: PostgreSQL's own user could not enter it.
 	dir, err := os.MkdirTemp("", "threadstore-e2e-postgres-*")
@@ -58,7 +59,8 @@ func newCluster(t testing.TB) *cluster {
 	}
 	c.port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	c.write("postgresql.auto.conf", fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\njit = off\n", c.port))
+	c.write("postgresql.auto.conf", fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories "+
+		"= ''\njit = off\n", c.port))
 	c.write("pg_hba.conf", "host all locked 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
 	t.Cleanup(func() {
 		_ = c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "stop").Run() // it may not be running

@@ -30,8 +30,10 @@ func TestHelpAndVersion(t *testing.T) {
 		words []string
 	}{
 		{[]string{"version"}, []string{"threadstore"}},
-		{[]string{"--help"}, []string{"serve", "import", "export", "migrate", "healthcheck", "version", "DATABASE_URL", "TYLER_DB_POOL_SIZE", "TYLER_DB_MAX_OVERFLOW",
-			"TYLER_DB_POOL_TIMEOUT", "TYLER_DB_POOL_RECYCLE", "TYLER_DB_ECHO", "TYLER_DB_TYPE", "_PATH", "THREADSTORE_ADDR", "THREADSTORE_CORS_ORIGINS",
+		{[]string{"--help"}, []string{"serve", "import", "export", "migrate", "healthcheck", "version", "DATABASE_URL",
+			"TYLER_DB_POOL_SIZE", "TYLER_DB_MAX_OVERFLOW",
+			"TYLER_DB_POOL_TIMEOUT", "TYLER_DB_POOL_RECYCLE", "TYLER_DB_ECHO", "TYLER_DB_TYPE", "_PATH",
+			"THREADSTORE_ADDR", "THREADSTORE_CORS_ORIGINS",
 			"THREADSTORE_MAX_PAGE", "THREADSTORE_MAX_BODY", "THREADSTORE_MAX_COMPLEXITY"}},
 		{[]string{"-h"}, []string{"serve"}},
 		{[]string{"serve", "--help"}, []string{"serve"}},
@@ -42,7 +44,8 @@ func TestHelpAndVersion(t *testing.T) {
 		{[]string{"version", "--help"}, []string{"version"}},
 	} {
 		// None of them reads a setting, so a bad one is no hindrance.
-		in := invocation{args: c.args, env: []string{"DATABASE_URL=nonsense", "THREADSTORE_MAX_PAGE=x"}, dir: t.TempDir()}
+		in := invocation{args: c.args, env: []string{"DATABASE_URL=nonsense", "THREADSTORE_MAX_PAGE=x"},
+			dir: t.TempDir()}
 		e := in.run(t)
 		if e.code != 0 || e.stderr != "" {
 			t.Errorf("threadstore %q: exit status %d, standard error %q; want 0 and none", c.args, e.code, e.stderr)
@@ -56,7 +59,8 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("threadstore %q made %v", c.args, files)
 		}
 	}
-	for _, args := range [][]string{{"nonsense"}, {"--nonsense"}, {"serve", "--nonsense"}, {"serve", "more"}, {"import"}, {"import", "--nonsense"},
+	for _, args := range [][]string{{"nonsense"}, {"--nonsense"}, {"serve", "--nonsense"}, {"serve", "more"},
+		{"import"}, {"import", "--nonsense"},
 		{"export", "more"}, {"migrate", "more"}, {"healthcheck", "more"}, {"version", "more"}} {
 		wantRefused(t, invocation{args: args, env: []string{"DATABASE_URL=:memory:"}})
 	}
@@ -114,7 +118,8 @@ func TestMigrate(t *testing.T) {
 		}
 		for _, table := range []string{"threads", "messages"} {
 			var n int
-			if err := dbtest.Raw(t, rawOptions(t, u)).QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil || n != 0 {
+			if err := dbtest.Raw(t, rawOptions(t, u)).QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil ||
+				n != 0 {
 				t.Errorf("table %s: %d rows, %v", table, n, err)
 			}
 		}
@@ -167,13 +172,15 @@ func TestImportExport(t *testing.T) {
 		same := func(what string, env []string) {
 			t.Helper()
 			if got := export(env); got != exported {
-				t.Errorf("%s: the export is another one, got (+), want (-):\n%s", what, tail(cmp.Diff(lines(t, exported), lines(t, got))))
+				t.Errorf("%s: the export is another one, got (+), want (-):\n%s", what,
+					tail(cmp.Diff(lines(t, exported), lines(t, got))))
 			}
 		}
 		same("again", one)
 
 		several := env()
-		invocation{args: []string{"import", writeFile(t, "a.jsonl", strings.Join(all[:40], "")), "-", writeFile(t, "b.jsonl", strings.Join(all[70:], ""))},
+		invocation{args: []string{"import", writeFile(t, "a.jsonl", strings.Join(all[:40], "")), "-",
+			writeFile(t, "b.jsonl", strings.Join(all[70:], ""))},
 			env: several, stdin: strings.NewReader(strings.Join(all[40:70], ""))}.must(t)
 		same("from several files", several)
 
@@ -204,7 +211,8 @@ func TestImportSample(t *testing.T) {
 		for range 2 { // importing twice changes nothing
 			e := invocation{args: []string{"import", "--sample"}, env: env}.run(t)
 			if e.code != 0 || e.stderr != "sample data: 8 threads, 61 messages imported\n" || e.stdout != "" {
-				t.Fatalf("import --sample: exit status %d, standard output %q, standard error %q", e.code, e.stdout, e.stderr)
+				t.Fatalf("import --sample: exit status %d, standard output %q, standard error %q", e.code, e.stdout,
+					e.stderr)
 			}
 			exported := invocation{args: []string{"export"}, env: env}.must(t)
 			if first != "" && exported != first {
@@ -213,7 +221,8 @@ func TestImportSample(t *testing.T) {
 			first = exported
 		}
 		// What a newcomer may want to see has to be there.
-		for _, part := range []string{`"role":"system"`, `"role":"tool"`, `"tool_calls":[`, `"image_url"`, `"attachments":[`, `"total_tokens":`, `"channel":`, "12345678901234567890"} {
+		for _, part := range []string{`"role":"system"`, `"role":"tool"`, `"tool_calls":[`, `"image_url"`,
+			`"attachments":[`, `"total_tokens":`, `"channel":`, "12345678901234567890"} {
 			if !strings.Contains(first, part) {
 				t.Errorf("the sample data has no %s", part)
 			}
@@ -229,9 +238,12 @@ func TestImportSample(t *testing.T) {
 // broken returns a thread's line in which change has been done to its second message.
 func broken(t testing.TB, change func(thread, message map[string]any)) string {
 	t.Helper()
-	message := map[string]any{"id": "bad message", "role": "user", "content": "unmistakable", "timestamp": "2024-05-15T15:00:00+00:00"}
-	thread := map[string]any{"id": "bad thread", "title": "bad", "created_at": "2024-05-15T15:00:00+00:00", "updated_at": "2024-05-15T15:00:00+00:00",
-		"messages": []any{map[string]any{"id": "first message", "role": "user", "content": "fine", "timestamp": "2024-05-15T15:00:00+00:00"}, message}}
+	message := map[string]any{"id": "bad message", "role": "user", "content": "unmistakable",
+		"timestamp": "2024-05-15T15:00:00+00:00"}
+	thread := map[string]any{"id": "bad thread", "title": "bad", "created_at": "2024-05-15T15:00:00+00:00",
+		"updated_at": "2024-05-15T15:00:00+00:00",
+		"messages": []any{map[string]any{"id": "first message", "role": "user", "content": "fine",
+			"timestamp": "2024-05-15T15:00:00+00:00"}, message}}
 	change(thread, message)
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -256,20 +268,31 @@ func TestImportBadLine(t *testing.T) {
 		{"broken JSON", `{"id": "bad thread", "messages": [` + "\n", []string{"JSON"}},
 		{"no object", `["bad thread"]` + "\n", []string{"JSON object"}},
 		{"more after the object", strings.TrimSpace(broken(t, fine)) + " {}\n", []string{"JSON"}},
-		{"missing tool_call_id", broken(t, func(_, m map[string]any) { m["role"] = "tool" }), []string{"messages[1]", "ool"}},
+		{"missing tool_call_id", broken(t, func(_, m map[string]any) { m["role"] = "tool" }),
+			[]string{"messages[1]", "ool"}},
 		{"unknown role", broken(t, func(_, m map[string]any) { m["role"] = "wizard" }), []string{"messages[1].role"}},
 		{"no role", broken(t, func(_, m map[string]any) { delete(m, "role") }), []string{"messages[1].role"}},
-		{"U+0000 in a text", broken(t, func(_, m map[string]any) { m["content"] = "a\x00b" }), []string{"messages[1].content", "U+0000"}},
-		{"U+0000 in JSON", broken(t, func(_, m map[string]any) { m["attributes"] = map[string]any{"a": "\x00"} }), []string{"messages[1].attributes", "U+0000"}},
+		{"U+0000 in a text", broken(t, func(_, m map[string]any) { m["content"] = "a\x00b" }),
+			[]string{"messages[1].content", "U+0000"}},
+		{"U+0000 in JSON", broken(t, func(_, m map[string]any) { m["attributes"] = map[string]any{"a": "\x00"} }),
+			[]string{"messages[1].attributes", "U+0000"}},
 		{"not UTF-8", strings.Replace(broken(t, fine), "unmistakable", "\xff\xfe", 1), []string{"UTF-8"}},
 		{"half a surrogate", strings.Replace(broken(t, fine), "unmistakable", `\ud800`, 1), []string{"surrogate"}},
-		{"a number bomb", strings.Replace(broken(t, func(_, m map[string]any) { m["attributes"] = map[string]any{"n": 42} }), "42", "1e131071", 1), []string{"messages[1].attributes", "number"}},
-		{"a number bomb in metrics", strings.Replace(broken(t, func(_, m map[string]any) { m["metrics"] = map[string]any{"latency": 42} }), "42", "1e131071", 1), []string{"messages[1].metrics"}},
-		{"a message of another thread", broken(t, func(_, m map[string]any) { m["id"] = first.Messages[1].ID }), []string{"message id"}},
-		{"a message twice", broken(t, func(_, m map[string]any) { m["id"] = "first message" }), []string{"messages[1].id"}},
+		{"a number bomb", strings.Replace(broken(t,
+			func(_, m map[string]any) { m["attributes"] = map[string]any{"n": 42} }), "42", "1e131071", 1),
+			[]string{"messages[1].attributes", "number"}},
+		{"a number bomb in metrics", strings.Replace(broken(t,
+			func(_, m map[string]any) { m["metrics"] = map[string]any{"latency": 42} }), "42", "1e131071", 1),
+			[]string{"messages[1].metrics"}},
+		{"a message of another thread", broken(t, func(_, m map[string]any) { m["id"] = first.Messages[1].ID }),
+			[]string{"message id"}},
+		{"a message twice", broken(t, func(_, m map[string]any) { m["id"] = "first message" }),
+			[]string{"messages[1].id"}},
 		{"no id", broken(t, func(th, _ map[string]any) { delete(th, "id") }), []string{"id"}},
-		{"no times", broken(t, func(th, _ map[string]any) { delete(th, "created_at"); delete(th, "updated_at") }), []string{"updated_at"}},
-		{"a bad time", broken(t, func(_, m map[string]any) { m["timestamp"] = "yesterday" }), []string{"messages[1].timestamp"}},
+		{"no times", broken(t, func(th, _ map[string]any) { delete(th, "created_at"); delete(th, "updated_at") }),
+			[]string{"updated_at"}},
+		{"a bad time", broken(t, func(_, m map[string]any) { m["timestamp"] = "yesterday" }),
+			[]string{"messages[1].timestamp"}},
 		{"messages no list", broken(t, func(th, _ map[string]any) { th["messages"] = "none" }), []string{"messages"}},
 		{"nested too deep", broken(t, func(th, _ map[string]any) {
 			var deep any = "x"
@@ -278,7 +301,9 @@ func TestImportBadLine(t *testing.T) {
 			}
 			th["attributes"] = map[string]any{"deep": deep}
 		}), []string{"attributes"}},
-		{"attributes too large", broken(t, func(th, _ map[string]any) { th["attributes"] = map[string]any{"x": strings.Repeat("x", 1<<20)} }), []string{"attributes"}},
+		{"attributes too large", broken(t, func(th, _ map[string]any) {
+			th["attributes"] = map[string]any{"x": strings.Repeat("x", 1<<20)}
+		}), []string{"attributes"}},
 	}
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		u := dbtest.URL(t, driver) // for all: none may leave anything
@@ -289,20 +314,24 @@ func TestImportBadLine(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				content := all[0] + all[1] + c.line + all[2]
 				file := writeFile(t, "bad.jsonl", content)
-				wantRefused(t, invocation{args: []string{"import", file}, env: env}, append([]string{file + ":3:"}, c.reason...)...)
-				wantRefused(t, invocation{args: []string{"import", "-"}, env: env, stdin: strings.NewReader(content)}, append([]string{"standard input:3:"}, c.reason...)...)
+				wantRefused(t, invocation{args: []string{"import", file}, env: env},
+					append([]string{file + ":3:"}, c.reason...)...)
+				wantRefused(t, invocation{args: []string{"import", "-"}, env: env, stdin: strings.NewReader(content)},
+					append([]string{"standard input:3:"}, c.reason...)...)
 
 				got := lines(t, invocation{args: []string{"export"}, env: env}.must(t))
 				if len(got) != 2 {
 					t.Errorf("%d threads, want the two of lines 1 and 2", len(got))
 				}
+				messagesOf := func(thread any) []any { return thread.(map[string]any)["messages"].([]any) }
 				for id, th := range got {
-					if want[id] == nil || len(th.(map[string]any)["messages"].([]any)) != len(want[id].(map[string]any)["messages"].([]any)) {
+					if want[id] == nil || len(messagesOf(th)) != len(messagesOf(want[id])) {
 						t.Errorf("thread %s is stored, and the file has it as %.200v", id, want[id])
 					}
 				}
 				var n int
-				if err := raw.QueryRow("SELECT count(*) FROM messages WHERE thread_id = 'bad thread' OR id IN ('first message', 'bad message')").Scan(&n); err != nil || n != 0 {
+				if err := raw.QueryRow("SELECT count(*) FROM messages WHERE thread_id = 'bad thread' OR id IN " +
+					"('first message', 'bad message')").Scan(&n); err != nil || n != 0 {
 					t.Errorf("%d messages of line 3 are stored, %v", n, err)
 				}
 			})
@@ -324,8 +353,9 @@ func TestImportNoFile(t *testing.T) {
 	if got := len(lines(t, invocation{args: []string{"export"}, env: env}.must(t))); got != 100 {
 		t.Errorf("%d threads of the good file, want 100", got)
 	}
-	for name, text := range map[string]string{"empty": "", "blank lines": "\n \n\r\n", "no newline at the end": strings.TrimSuffix(dbtest.Conversations(t)[0], "\n"),
-		"CRLF": strings.TrimSuffix(dbtest.Conversations(t)[0], "\n") + "\r\n"} {
+	for name, text := range map[string]string{"empty": "", "blank lines": "\n \n\r\n",
+		"no newline at the end": strings.TrimSuffix(dbtest.Conversations(t)[0], "\n"),
+		"CRLF":                  strings.TrimSuffix(dbtest.Conversations(t)[0], "\n") + "\r\n"} {
 		if e := (invocation{args: []string{"import", writeFile(t, "x.jsonl", text)}, env: env}).run(t); e.code != 0 {
 			t.Errorf("%s: exit status %d: %s", name, e.code, e.stderr)
 		}
@@ -352,7 +382,8 @@ func TestImportWhileServing(t *testing.T) {
 					default:
 					}
 					id := fmt.Sprintf("%d/%d", w, counts[w])
-					if a, err := s.send(addMessage, object{"id": "t", "message": input{id, "USER", id}}); err != nil || len(a.Errors) > 0 {
+					if a, err := s.send(addMessage, object{"id": "t", "message": input{id, "USER", id}}); err != nil ||
+						len(a.Errors) > 0 {
 						t.Errorf("message %s: %v %.300s", id, err, a.body)
 						return
 					}
@@ -365,7 +396,8 @@ func TestImportWhileServing(t *testing.T) {
 		close(done)
 		group.Wait()
 		if e.code != 0 || exported.code != 0 {
-			t.Fatalf("import: exit status %d: %s\nexport: exit status %d: %s", e.code, e.stderr, exported.code, exported.stderr)
+			t.Fatalf("import: exit status %d: %s\nexport: exit status %d: %s", e.code, e.stderr, exported.code,
+				exported.stderr)
 		}
 		sent := 0
 		for _, n := range counts {

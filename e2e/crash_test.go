@@ -154,7 +154,8 @@ func TestKill(t *testing.T) {
 
 		var writers []*writer
 		for i := range crashWriters {
-			w := &writer{name: fmt.Sprintf("w%d", i), rand: rand.New(rand.NewPCG(seed, uint64(i)+1)), floor: map[string]time.Time{}}
+			w := &writer{name: fmt.Sprintf("w%d", i), rand: rand.New(rand.NewPCG(seed, uint64(i)+1)),
+				floor: map[string]time.Time{}}
 			switch {
 			case i < 8:
 				w.home, w.kinds = fmt.Sprintf("shared %d", i%3), []kind{appendOne}
@@ -186,7 +187,8 @@ func TestKill(t *testing.T) {
 				})
 			}
 			enough := int64(crashMessages + random.IntN(100))
-			until(t, fmt.Sprintf("round %d: %d messages acknowledged", round, enough), func() bool { return acks.Load() >= enough })
+			until(t, fmt.Sprintf("round %d: %d messages acknowledged", round, enough),
+				func() bool { return acks.Load() >= enough })
 			time.Sleep(time.Duration(random.IntN(5000)) * time.Microsecond) // anywhere within a write
 			s.signal(syscall.SIGKILL)
 			group.Wait()
@@ -224,9 +226,11 @@ func TestKill(t *testing.T) {
 		for _, w := range writers {
 			total += w.acknowledged()
 		}
-		t.Logf("%d rounds: %d messages acknowledged; %d writes without an answer, %d of them not stored", crashRounds, total, unknown, lost)
+		t.Logf("%d rounds: %d messages acknowledged; %d writes without an answer, %d of them not stored", crashRounds,
+			total, unknown, lost)
 		if total < crashRounds*crashMessages {
-			t.Errorf("%d messages were acknowledged, want %d or more for this test to mean something", total, crashRounds*crashMessages)
+			t.Errorf("%d messages were acknowledged, want %d or more for this test to mean something", total,
+				crashRounds*crashMessages)
 		}
 	})
 }
@@ -289,7 +293,8 @@ func checkStore(t *testing.T, s *server, writers []*writer, floor map[string]tim
 			for _, a := range w.acked {
 				for i, m := range a.messages {
 					if a.kind == appendMany && a.thread == id && place[m.ID] != place[a.messages[0].ID]+i {
-						t.Errorf("thread %s: message %d of the batch of %s is at place %d, the first at %d", id, i, m.ID, place[m.ID], place[a.messages[0].ID])
+						t.Errorf("thread %s: message %d of the batch of %s is at place %d, the first at %d", id, i,
+							m.ID, place[m.ID], place[a.messages[0].ID])
 					}
 				}
 			}
@@ -298,7 +303,8 @@ func checkStore(t *testing.T, s *server, writers []*writer, floor map[string]tim
 	for id, th := range stored {
 		if want, ok := exact[id]; ok {
 			if got := th.inputs(); !slices.Equal(want.messages, got) || th.Title != want.title {
-				t.Errorf("thread %s, title %q, want %q: got (+), want (-):\n%s", id, th.Title, want.title, tail(cmp.Diff(want.messages, got)))
+				t.Errorf("thread %s, title %q, want %q: got (+), want (-):\n%s", id, th.Title, want.title,
+					tail(cmp.Diff(want.messages, got)))
 			}
 		} else if appended[id] == nil && len(th.Messages) > 0 {
 			t.Errorf("nobody saved thread %s", id)
@@ -328,7 +334,8 @@ func isStored(t *testing.T, stored map[string]storedThread, w write) bool {
 		}
 	}
 	if there != 0 && there != len(w.messages) {
-		t.Errorf("thread %s: %d messages of the %d that %s sent together are there", w.thread, there, len(w.messages), w.messages[0].ID)
+		t.Errorf("thread %s: %d messages of the %d that %s sent together are there", w.thread, there, len(w.messages),
+			w.messages[0].ID)
 	}
 	return there == len(w.messages)
 }
@@ -481,7 +488,8 @@ func TestPostgresCrash(t *testing.T) {
 			t.Errorf("acknowledged message %s is %q, want %q", id, got[id], content)
 		}
 	}
-	t.Logf("%d messages acknowledged, %d requests refused, longest request %s", len(acked), refusals.Load(), longest.Round(time.Millisecond))
+	t.Logf("%d messages acknowledged, %d requests refused, longest request %s", len(acked), refusals.Load(),
+		longest.Round(time.Millisecond))
 	if refusals.Load() == 0 {
 		t.Error("no request was refused: the crashes hit nothing")
 	}

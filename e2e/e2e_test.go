@@ -76,7 +76,8 @@ func (in invocation) command(t testing.TB) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, in.args...)
 	if in.blocks > 0 {
-		cmd = exec.Command("bash", append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "bash", fmt.Sprint(in.blocks), program}, in.args...)...)
+		cmd = exec.Command("bash", append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "bash",
+			fmt.Sprint(in.blocks), program}, in.args...)...)
 	}
 	cmd.Env = append([]string{"HOME=" + t.TempDir()}, in.env...)
 	cmd.Dir = in.dir
@@ -174,7 +175,8 @@ func (s *server) ready() *server {
 	s.t.Helper()
 	until(s.t, "the server's start", func() bool {
 		if s.hasEnded() {
-			s.t.Fatalf("the server ended at its start with status %d:\n%s", s.cmd.ProcessState.ExitCode(), tail(s.stderr.String()))
+			s.t.Fatalf("the server ended at its start with status %d:\n%s", s.cmd.ProcessState.ExitCode(),
+				tail(s.stderr.String()))
 		}
 		if s.url == "" {
 			if m := servesAt.FindStringSubmatch(s.stderr.String()); m != nil {
@@ -279,7 +281,8 @@ func (s *server) send(query string, variables any) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.url+"/graphql", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.url+"/graphql",
+		bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -339,9 +342,12 @@ func (s *server) wantCode(query string, variables any, code string) {
 
 // The operations that most tests use.
 const (
-	saveThread  = `mutation($thread: ThreadInput!) { saveThread(thread: $thread) { id updatedAt messages { id sequence } } }`
-	addMessage  = `mutation($id: ID!, $message: MessageInput!) { addMessage(threadId: $id, message: $message) { id sequence thread { updatedAt } } }`
-	addMessages = `mutation($id: ID!, $messages: [MessageInput!]!) { addMessages(threadId: $id, messages: $messages) { id sequence thread { updatedAt } } }`
+	saveThread = `mutation($thread: ThreadInput!) { saveThread(thread: $thread) { id updatedAt messages { id ` +
+		`sequence } } }`
+	addMessage = `mutation($id: ID!, $message: MessageInput!) { addMessage(threadId: $id, message: $message) { id ` +
+		`sequence thread { updatedAt } } }`
+	addMessages = `mutation($id: ID!, $messages: [MessageInput!]!) { addMessages(threadId: $id, messages: ` +
+		`$messages) { id sequence thread { updatedAt } } }`
 )
 
 type object = map[string]any

@@ -40,7 +40,8 @@ func TestFullDisk(t *testing.T) {
 				if a.code() != "SERVICE_UNAVAILABLE" {
 					t.Errorf("code %q, want SERVICE_UNAVAILABLE: %.500s", a.code(), a.body)
 				}
-				for _, leak := range []string{filepath.Dir(path(t, url)), "threads.db", "sqlite", "SQL", "disk", "I/O", "IOERR", "(10)", "(13)", "full"} {
+				for _, leak := range []string{filepath.Dir(path(t, url)), "threads.db", "sqlite", "SQL", "disk", "I/O",
+					"IOERR", "(10)", "(13)", "full"} {
 					if strings.Contains(a.body, leak) {
 						t.Errorf("the answer holds %q: %.500s", leak, a.body)
 					}
@@ -94,15 +95,18 @@ func TestFullDisk(t *testing.T) {
 			if got := s.status("/readyz"); got != 200 {
 				t.Errorf("/readyz while reads go on: %d, want 200", got)
 			}
-			imported := invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: in.env, blocks: blocks}.run(t)
+			imported := invocation{args: []string{"import", dbtest.ConversationsFile(t)}, env: in.env,
+				blocks: blocks}.run(t)
 			if imported.code == 0 || strings.Count(strings.TrimSpace(imported.stderr), "\n") != 0 {
-				t.Errorf("import on a full disk: exit status %d, want another than 0, and one line: %s", imported.code, imported.stderr)
+				t.Errorf("import on a full disk: exit status %d, want another than 0, and one line: %s", imported.code,
+					imported.stderr)
 			}
 
 			if blocks == 2<<10 {
 				s.signal(syscall.SIGKILL)
 			} else {
-				s.signal(syscall.SIGTERM) // without room its log cannot be moved into the file, so any exit status will do
+				// without room its log cannot be moved into the file, so any exit status will do
+				s.signal(syscall.SIGTERM)
 			}
 			in.blocks = 0
 			s = in.start(t)

@@ -25,20 +25,25 @@ func BenchmarkLongThread(b *testing.B) {
 	line := func(id string, n int) string {
 		var messages []string
 		for i := range n {
-			messages = append(messages, fmt.Sprintf(`{"id":"%s-%d","role":"%s","content":"This is message %d of a conversation. %s"}`, id, i, []string{"user", "assistant"}[i%2], i, strings.Repeat("Some more words. ", 10)))
+			messages = append(messages, fmt.Sprintf(`{"id":"%s-%d","role":"%s","content":"This is message %d of a `+
+				`conversation. %s"}`, id, i, []string{"user", "assistant"}[i%2], i,
+				strings.Repeat("Some more words. ", 10)))
 		}
-		return fmt.Sprintf(`{"id":"%s","created_at":"2026-01-01T00:00:00+00:00","messages":[%s]}`+"\n", id, strings.Join(messages, ","))
+		return fmt.Sprintf(`{"id":"%s","created_at":"2026-01-01T00:00:00+00:00","messages":[%s]}`+"\n", id,
+			strings.Join(messages, ","))
 	}
 	for _, driver := range dbtest.Drivers {
 		b.Run(string(driver), func(b *testing.B) {
 			env := []string{"DATABASE_URL=" + dbtest.URL(b, driver)}
-			invocation{env: env, args: []string{"import", "-"}, stdin: strings.NewReader(line("long", 100_000) + line("short", 10))}.must(b)
+			invocation{env: env, args: []string{"import", "-"},
+				stdin: strings.NewReader(line("long", 100_000) + line("short", 10))}.must(b)
 			s := serve(b, env...)
 			last := map[string][]time.Duration{}
 			for range 500 {
 				for _, id := range []string{"long", "short"} {
 					start := time.Now()
-					s.must(`query($id: ID!) { thread(id: $id) { messages(last: 10) { id role sequence content } } }`, map[string]any{"id": id}, nil)
+					s.must(`query($id: ID!) { thread(id: $id) { messages(last: 10) { id role sequence content } } }`,
+						map[string]any{"id": id}, nil)
 					last[id] = append(last[id], time.Since(start))
 				}
 			}
@@ -48,7 +53,9 @@ func BenchmarkLongThread(b *testing.B) {
 			}
 			b.ReportMetric(middle("long")/middle("short"), "last-page-of-short")
 			before := s.peak()
-			res, err := http.Post(s.url+"/graphql", "application/json", strings.NewReader(`{"query":"{ thread(id: \"long\") { id messages { id role sequence content timestamp } } }"}`))
+			res, err := http.Post(s.url+"/graphql", "application/json",
+				strings.NewReader(`{"query":"{ thread(id: \"long\") { id messages { id role sequence content `+
+					`timestamp } } }"}`))
 			if err != nil {
 				b.Fatal(err)
 			}

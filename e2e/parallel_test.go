@@ -30,7 +30,8 @@ func TestParallelWriters(t *testing.T) {
 				group.Go(func() {
 					for i := range each {
 						sent := time.Now()
-						a, err := servers[w%2].send(`mutation($m: MessageInput!) { addMessage(threadId: "t", message: $m) { sequence } }`,
+						a, err := servers[w%2].send(`mutation($m: MessageInput!) { addMessage(threadId: "t", `+
+							`message: $m) { sequence } }`,
 							object{"m": input{fmt.Sprintf("%d/%d", w, i), "USER", fmt.Sprintf("%d of %d", i, w)}})
 						times[w] = append(times[w], time.Since(sent))
 						if err != nil || len(a.Errors) > 0 {
@@ -46,7 +47,8 @@ func TestParallelWriters(t *testing.T) {
 			group.Wait()
 			all := slices.Concat(times...)
 			slices.Sort(all)
-			t.Logf("%d writers, %d messages in %s; longest request %s, median %s", writers, len(all), time.Since(start).Round(time.Millisecond),
+			t.Logf("%d writers, %d messages in %s; longest request %s, median %s", writers, len(all),
+				time.Since(start).Round(time.Millisecond),
 				all[len(all)-1].Round(time.Millisecond), all[len(all)/2].Round(time.Millisecond))
 
 			for i, s := range servers {

@@ -46,7 +46,8 @@ func wantRefused(t *testing.T, in invocation, words ...string) {
 		}
 	}
 	if e.code <= 0 || last == "" || strings.HasPrefix(last, "time=") || e.stdout != "" {
-		t.Errorf("%s: exit status %d, standard output %q, standard error %q; want another status than 0 and one line of error", shown, e.code, e.stdout, e.stderr)
+		t.Errorf("%s: exit status %d, standard output %q, standard error %q; want another status than 0 and one "+
+			"line of error", shown, e.code, e.stdout, e.stderr)
 	}
 	for _, w := range words {
 		if !strings.Contains(last, w) {
@@ -69,20 +70,28 @@ func wantNoSecret(t *testing.T, what, text string) {
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"DATABASE_URL": {"nonsense", "mysql://u:" + secret + "@h/d", "postgres:/u:" + secret + "@h/d", "postgres//u:" + secret + "@h/d",
-			"postgresql+mysql://u:" + secret + "@h/d", "postgres://u:" + secret + "@h:99999/d", "postgres://u:" + secret + "@h:x/d",
-			"postgres://u:" + secret + "@h:0/d", "postgres://u:" + secret + "/d", "postgres://u:p@ss:" + secret + "@h/d", "postgres://u:" + secret + "@h/d?sslmode=maybe",
-			"postgres://u:" + secret + "@h/d?ssl=maybe", "postgres://u:" + secret + "@h/d?%zz", "postgres//u:" + secret, "u:" + secret + "@h/d",
-			"postgres://u:p@" + secret + "@h:x/d", "postgres://u:" + secret + "/@h:y/d", "postgres://u:" + secret + "\n@h:x/d",
-			"sqlite:", "sqlite://host/x", "sqlite:x.db?mode=ro", "sqlite+nonsense:///x.db", "file:x.db", ":memory", " "},
-		"TYLER_DB_POOL_SIZE":         {"x", "0", "-1", "1.5", "1e3", "99999999999999999999", " 5", "5 s"},
-		"TYLER_DB_MAX_OVERFLOW":      {"x", "-1", "1.5", "99999999999999999999"},
-		"TYLER_DB_POOL_TIMEOUT":      {"x", "0", "-1", "30s", "99999999999999999999"},
-		"TYLER_DB_POOL_RECYCLE":      {"x", "-2", "5m", "99999999999999999999"},
-		"TYLER_DB_ECHO":              {"maybe", "2", "yes please"},
-		"TYLER_DB_TYPE":              {"mysql", "PostgreSQL ", "sqlite3"},
-		"THREADSTORE_ADDR":           {"8080", "nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "127.0.0.1:-1", "1:2:3", "host.invalid:80"},
-		"THREADSTORE_CORS_ORIGINS":   {"nonsense", "https://a.example/", "https://a.example/path", "https://a.example,nonsense", "//a.example", "a.example:80"},
+		"DATABASE_URL": {"nonsense", "mysql://u:" + secret + "@h/d", "postgres:/u:" + secret + "@h/d",
+			"postgres//u:" + secret + "@h/d",
+			"postgresql+mysql://u:" + secret + "@h/d", "postgres://u:" + secret + "@h:99999/d",
+			"postgres://u:" + secret + "@h:x/d",
+			"postgres://u:" + secret + "@h:0/d", "postgres://u:" + secret + "/d",
+			"postgres://u:p@ss:" + secret + "@h/d", "postgres://u:" + secret + "@h/d?sslmode=maybe",
+			"postgres://u:" + secret + "@h/d?ssl=maybe", "postgres://u:" + secret + "@h/d?%zz", "postgres//u:" + secret,
+			"u:" + secret + "@h/d",
+			"postgres://u:p@" + secret + "@h:x/d", "postgres://u:" + secret + "/@h:y/d",
+			"postgres://u:" + secret + "\n@h:x/d",
+			"sqlite:", "sqlite://host/x", "sqlite:x.db?mode=ro", "sqlite+nonsense:///x.db", "file:x.db", ":memory",
+			" "},
+		"TYLER_DB_POOL_SIZE":    {"x", "0", "-1", "1.5", "1e3", "99999999999999999999", " 5", "5 s"},
+		"TYLER_DB_MAX_OVERFLOW": {"x", "-1", "1.5", "99999999999999999999"},
+		"TYLER_DB_POOL_TIMEOUT": {"x", "0", "-1", "30s", "99999999999999999999"},
+		"TYLER_DB_POOL_RECYCLE": {"x", "-2", "5m", "99999999999999999999"},
+		"TYLER_DB_ECHO":         {"maybe", "2", "yes please"},
+		"TYLER_DB_TYPE":         {"mysql", "PostgreSQL ", "sqlite3"},
+		"THREADSTORE_ADDR": {"8080", "nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999",
+			"127.0.0.1:-1", "1:2:3", "host.invalid:80"},
+		"THREADSTORE_CORS_ORIGINS": {"nonsense", "https://a.example/", "https://a.example/path",
+			"https://a.example,nonsense", "//a.example", "a.example:80"},
 		"THREADSTORE_MAX_PAGE":       {"x", "0", "-1", "1.5", "99999999999999999999"},
 		"THREADSTORE_MAX_BODY":       {"x", "0", "-1", "32MB", "99999999999999999999"},
 		"THREADSTORE_MAX_COMPLEXITY": {"x", "0", "-1", "99999999999999999999"},
@@ -94,7 +103,8 @@ func TestBadSettings(t *testing.T) {
 			}
 		})
 	}
-	postgres := map[string]string{"TYPE": "postgresql", "HOST": "127.0.0.1", "PORT": "1", "NAME": "d", "USER": "u", "PASSWORD": secret}
+	postgres := map[string]string{"TYPE": "postgresql", "HOST": "127.0.0.1", "PORT": "1", "NAME": "d", "USER": "u",
+		"PASSWORD": secret}
 	with := func(change map[string]string) (env []string) {
 		for k, v := range postgres {
 			if c, ok := change[k]; ok {
@@ -139,10 +149,12 @@ func TestUnreachableDatabase(t *testing.T) {
 			words     []string
 		}{
 			{"wrong password", "postgres://locked:" + secret + "@" + at + "/postgres", []string{at}},
-			{"wrong password, with TLS required", "postgres://locked:" + secret + "@" + at + "/postgres?sslmode=require", []string{at}},
+			{"wrong password, with TLS required", "postgres://locked:" + secret + "@" + at +
+				"/postgres?sslmode=require", []string{at}},
 			{"no such database", "postgres://postgres:" + secret + "@" + at + "/nothing", []string{at, "nothing"}},
 			{"no such user", "postgres://nobody:" + secret + "@" + at + "/postgres", []string{at}},
-			{"no such parameter", "postgres://postgres:" + secret + "@" + at + "/postgres?nonsense=1", []string{at, "nonsense"}},
+			{"no such parameter", "postgres://postgres:" + secret + "@" + at + "/postgres?nonsense=1",
+				[]string{at, "nonsense"}},
 			{"nobody listens", "postgres://u:" + secret + "@127.0.0.1:1/d", []string{"127.0.0.1:1"}},
 			{"no such host", "postgres://u:" + secret + "@host.invalid/d", []string{"host.invalid"}},
 			{"a password with an at sign", "postgres://u:p@" + secret + "@host.invalid/d", nil},
@@ -150,11 +162,13 @@ func TestUnreachableDatabase(t *testing.T) {
 		} {
 			t.Run(in.name, func(t *testing.T) {
 				wantRefused(t, invocation{env: []string{"DATABASE_URL=" + in.url}}, in.words...)
-				wantRefused(t, invocation{args: []string{"migrate"}, env: []string{"DATABASE_URL=" + in.url}}, in.words...)
+				wantRefused(t, invocation{args: []string{"migrate"}, env: []string{"DATABASE_URL=" + in.url}},
+					in.words...)
 			})
 		}
 		t.Run("the right password", func(t *testing.T) {
-			s := serve(t, "TYLER_DB_ECHO=true", "TYLER_DB_TYPE=postgres", "TYLER_DB_HOST=127.0.0.1", fmt.Sprint("TYLER_DB_PORT=", c.port),
+			s := serve(t, "TYLER_DB_ECHO=true", "TYLER_DB_TYPE=postgres", "TYLER_DB_HOST=127.0.0.1",
+				fmt.Sprint("TYLER_DB_PORT=", c.port),
 				"TYLER_DB_NAME=postgres", "TYLER_DB_USER=locked", "TYLER_DB_PASSWORD="+clusterPassword)
 			s.makeThread("t")
 			s = serve(t, "DATABASE_URL=postgres://locked:"+url.PathEscape(clusterPassword)+"@"+at+"/postgres")
@@ -176,7 +190,8 @@ func TestUnreachableDatabase(t *testing.T) {
 		u.User = url.UserPassword("postgres", secret)
 		serve(t, "DATABASE_URL="+u.String()).stop()
 		u.RawQuery = ""
-		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, u.Host, "pgbouncer", "?binary_parameters=yes")
+		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, u.Host, "pgbouncer",
+			"?binary_parameters=yes")
 		u.RawQuery = "binary_parameters=maybe"
 		wantRefused(t, invocation{env: []string{"DATABASE_URL=" + u.String()}}, "binary_parameters", "maybe")
 		u.RawQuery, u.Path = "binary_parameters=yes", "/nothing"
@@ -189,19 +204,22 @@ func TestUnreachableDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		wantRefused(t, invocation{env: []string{"DATABASE_URL=postgres://u:" + secret + "@" + l.Addr().String() + "/d?sslmode=disable"}}, l.Addr().String())
+		wantRefused(t, invocation{env: []string{"DATABASE_URL=postgres://u:" + secret + "@" + l.Addr().String() +
+			"/d?sslmode=disable"}}, l.Addr().String())
 	})
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		for name, content := range map[string]string{"file": "x", "text.db": strings.Repeat("this is no database ", 1000)} {
+		for name, content := range map[string]string{"file": "x",
+			"text.db": strings.Repeat("this is no database ", 1000)} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, name := range []string{"missing/threads.db", "file/threads.db", "", "text.db"} {
 			wantRefused(t, invocation{env: []string{"DATABASE_URL=sqlite:" + dir + "/" + name}}, dir)
-			wantRefused(t, invocation{args: []string{"export"}, env: []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=" + dir + "/" + name}}, dir)
+			wantRefused(t, invocation{args: []string{"export"},
+				env: []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=" + dir + "/" + name}}, dir)
 		}
 		if got, _ := os.ReadFile(filepath.Join(dir, "file")); string(got) != "x" {
 			t.Errorf("the file that is no database now holds %.100q", got)
@@ -267,21 +285,29 @@ func TestSQLiteURLs(t *testing.T) {
 		want string // the one file that is there afterwards; {folder} is a folder's absolute path
 	}{
 		{"no setting", nil, "threads.db"},
-		{"every setting empty", []string{"DATABASE_URL=", "TYLER_DB_TYPE=", "TYLER_DB_HOST=", "TYLER_DB_PORT=", "TYLER_DB_NAME=", "TYLER_DB_USER=",
-			"TYLER_DB_PASSWORD=", "TYLER_DB_PATH=", "TYLER_DB_POOL_SIZE=", "TYLER_DB_MAX_OVERFLOW=", "TYLER_DB_POOL_TIMEOUT=", "TYLER_DB_POOL_RECYCLE=",
-			"TYLER_DB_ECHO=", "THREADSTORE_CORS_ORIGINS=", "THREADSTORE_MAX_PAGE=", "THREADSTORE_MAX_BODY=", "THREADSTORE_MAX_COMPLEXITY="}, "threads.db"},
+		{"every setting empty", []string{"DATABASE_URL=", "TYLER_DB_TYPE=", "TYLER_DB_HOST=", "TYLER_DB_PORT=",
+			"TYLER_DB_NAME=", "TYLER_DB_USER=",
+			"TYLER_DB_PASSWORD=", "TYLER_DB_PATH=", "TYLER_DB_POOL_SIZE=", "TYLER_DB_MAX_OVERFLOW=",
+			"TYLER_DB_POOL_TIMEOUT=", "TYLER_DB_POOL_RECYCLE=",
+			"TYLER_DB_ECHO=", "THREADSTORE_CORS_ORIGINS=", "THREADSTORE_MAX_PAGE=", "THREADSTORE_MAX_BODY=",
+			"THREADSTORE_MAX_COMPLEXITY="}, "threads.db"},
 		{"relative", []string{"DATABASE_URL=sqlite:rel.db"}, "rel.db"},
 		{"relative, SQLAlchemy", []string{"DATABASE_URL=sqlite:///rel.db"}, "rel.db"},
 		{"relative, the seed's", []string{"DATABASE_URL=sqlite+aiosqlite:///rel.db"}, "rel.db"},
 		{"absolute", []string{"DATABASE_URL=sqlite:" + absolute + "/1.db"}, absolute + "/1.db"},
 		{"absolute, SQLAlchemy", []string{"DATABASE_URL=sqlite:///" + absolute + "/2.db"}, absolute + "/2.db"},
-		{"absolute, the seed's", []string{"DATABASE_URL=sqlite+aiosqlite:///" + absolute + "/3.db"}, absolute + "/3.db"},
+		{"absolute, the seed's", []string{"DATABASE_URL=sqlite+aiosqlite:///" + absolute + "/3.db"},
+			absolute + "/3.db"},
 		{"by path", []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=" + absolute + "/4.db"}, absolute + "/4.db"},
-		{"by path, any characters", []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=a b%20c?d=e&f#g'h\"i;é.db"}, "a b%20c?d=e&f#g'h\"i;é.db"},
-		{"by path, absolute, any characters", []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=" + absolute + "/a b%20c?d#e.db"}, absolute + "/a b%20c?d#e.db"},
+		{"by path, any characters", []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=a b%20c?d=e&f#g'h\"i;é.db"},
+			"a b%20c?d=e&f#g'h\"i;é.db"},
+		{"by path, absolute, any characters", []string{"TYLER_DB_TYPE=sqlite",
+			"TYLER_DB_PATH=" + absolute + "/a b%20c?d#e.db"}, absolute + "/a b%20c?d#e.db"},
 		{"by path, beginning with file:", []string{"TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=file:x.db"}, "file:x.db"},
-		{"empty DATABASE_URL, by path", []string{"DATABASE_URL=", "TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=5.db"}, "5.db"},
-		{"DATABASE_URL wins", []string{"DATABASE_URL=sqlite:6.db", "TYLER_DB_TYPE=postgres", "TYLER_DB_PATH=7.db"}, "6.db"},
+		{"empty DATABASE_URL, by path", []string{"DATABASE_URL=", "TYLER_DB_TYPE=sqlite", "TYLER_DB_PATH=5.db"},
+			"5.db"},
+		{"DATABASE_URL wins", []string{"DATABASE_URL=sqlite:6.db", "TYLER_DB_TYPE=postgres", "TYLER_DB_PATH=7.db"},
+			"6.db"},
 		{"memory", []string{"DATABASE_URL=:memory:"}, ""},
 		{"memory, sqlite", []string{"DATABASE_URL=sqlite::memory:"}, ""},
 		{"memory, SQLAlchemy", []string{"DATABASE_URL=sqlite:///:memory:"}, ""},
@@ -339,7 +365,8 @@ func TestMemory(t *testing.T) {
 				group.Go(func() {
 					// Over several lives of a connection.
 					for start, i := time.Now(), 0; time.Since(start) < 3500*time.Millisecond; i++ {
-						a, err := s.send(addMessage, object{"id": "t", "message": input{fmt.Sprintf("%d/%d", w, i), "USER", "x"}})
+						a, err := s.send(addMessage, object{"id": "t",
+							"message": input{fmt.Sprintf("%d/%d", w, i), "USER", "x"}})
 						if err != nil || len(a.Errors) > 0 {
 							t.Errorf("writer %d, message %d: %v %.300s", w, i, err, a.body)
 							return
@@ -369,7 +396,8 @@ func TestPostgresURLs(t *testing.T) {
 	}
 	serve(t, "DATABASE_URL="+plain).makeThread("t")
 	_, rest, _ := strings.Cut(plain, "://")
-	byParts := []string{"TYLER_DB_HOST=" + u.Hostname(), "TYLER_DB_PORT=" + u.Port(), "TYLER_DB_NAME=" + strings.Trim(u.Path, "/"),
+	byParts := []string{"TYLER_DB_HOST=" + u.Hostname(), "TYLER_DB_PORT=" + u.Port(),
+		"TYLER_DB_NAME=" + strings.Trim(u.Path, "/"),
 		"TYLER_DB_USER=" + u.User.Username(), "TYLER_DB_PASSWORD=" + secret} // a server that trusts us asks for none
 	for name, env := range map[string][]string{
 		"postgres":             {"DATABASE_URL=postgres://" + rest},
@@ -432,7 +460,8 @@ func TestPostgresConnections(t *testing.T) {
 	}
 	p := newProxy(t, u.Host)
 	u.Host = p.addr
-	s := serve(t, "DATABASE_URL="+u.String(), "TYLER_DB_POOL_SIZE=2", "TYLER_DB_MAX_OVERFLOW=1", "TYLER_DB_POOL_TIMEOUT=3", "TYLER_DB_POOL_RECYCLE=1")
+	s := serve(t, "DATABASE_URL="+u.String(), "TYLER_DB_POOL_SIZE=2", "TYLER_DB_MAX_OVERFLOW=1",
+		"TYLER_DB_POOL_TIMEOUT=3", "TYLER_DB_POOL_RECYCLE=1")
 	s.makeThread("t")
 
 	t.Run("recycled", func(t *testing.T) {
@@ -454,7 +483,8 @@ func TestPostgresConnections(t *testing.T) {
 			s.thread("t")
 		}
 		got, want := p.open(), len(sessions())
-		for deadline := time.Now().Add(3 * time.Second); got > want && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Second); got > want && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
 			got, want = p.open(), len(sessions()) // one may just be ending
 		}
 		if got > want {
@@ -469,7 +499,8 @@ func TestPostgresConnections(t *testing.T) {
 		for w := range 12 {
 			group.Go(func() {
 				for i := 0; !done.Load() && i < 10_000; i++ {
-					if a, err := s.send(addMessage, object{"id": "t", "message": input{fmt.Sprintf("%d/%d", w, i), "USER", "x"}}); err != nil || len(a.Errors) > 0 {
+					if a, err := s.send(addMessage, object{"id": "t",
+						"message": input{fmt.Sprintf("%d/%d", w, i), "USER", "x"}}); err != nil || len(a.Errors) > 0 {
 						t.Errorf("writer %d, message %d: %v %.300s", w, i, err, a.body)
 					}
 				}
@@ -503,7 +534,8 @@ func TestPostgresConnections(t *testing.T) {
 		}
 		for i := range 3 {
 			group.Go(func() {
-				if a, err := s.send(addMessage, object{"id": "t", "message": input{fmt.Sprint("waits ", i), "USER", "x"}}); err != nil || len(a.Errors) > 0 {
+				if a, err := s.send(addMessage, object{"id": "t",
+					"message": input{fmt.Sprint("waits ", i), "USER", "x"}}); err != nil || len(a.Errors) > 0 {
 					t.Errorf("a write that waits for another: %v %.300s", err, a.body)
 				}
 			})
@@ -574,9 +606,11 @@ func TestEcho(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, driver db.Driver) {
 		for _, on := range []bool{true, false} {
 			s := serve(t, "DATABASE_URL="+dbtest.URL(t, driver), fmt.Sprint("TYLER_DB_ECHO=", on))
-			s.must(saveThread, object{"thread": object{"id": "id-" + secret, "title": "title " + secret, "attributes": object{"key": secret},
-				"messages": []input{{"message " + secret, "USER", "content " + secret}}}}, nil)
-			s.must(`query($a: JSONObject!) { findThreadsByAttributes(attributes: $a) { id messages { content } } }`, object{"a": object{"key": secret}}, nil)
+			s.must(saveThread, object{"thread": object{"id": "id-" + secret, "title": "title " + secret,
+				"attributes": object{"key": secret},
+				"messages":   []input{{"message " + secret, "USER", "content " + secret}}}}, nil)
+			s.must(`query($a: JSONObject!) { findThreadsByAttributes(attributes: $a) { id messages { content } } }`,
+				object{"a": object{"key": secret}}, nil)
 			s.stop()
 			log := s.stderr.String()
 			wantNoSecret(t, "echo", log)
@@ -597,7 +631,8 @@ func TestLimits(t *testing.T) {
 		for i := range 7 {
 			s.makeThread(fmt.Sprint(i))
 		}
-		for query, want := range map[string]int{"{ threads(limit: 5) { id } }": 5, "{ threads(limit: 4) { id } }": 4, "{ threads { id } }": 5, "{ threads: recentThreads { id } }": 5} {
+		for query, want := range map[string]int{"{ threads(limit: 5) { id } }": 5, "{ threads(limit: 4) { id } }": 4,
+			"{ threads { id } }": 5, "{ threads: recentThreads { id } }": 5} {
 			var data struct{ Threads []struct{ ID string } }
 			if s.must(query, nil, &data); len(data.Threads) != want {
 				t.Errorf("%s: %d threads, want %d", query, len(data.Threads), want)
@@ -617,7 +652,8 @@ func TestLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, err := readAnswer(res); err != nil || a.status != want || want == 413 && a.code() != "BAD_USER_INPUT" {
+			if a, err := readAnswer(res); err != nil || a.status != want ||
+				want == 413 && a.code() != "BAD_USER_INPUT" {
 				t.Errorf("a body of %d bytes: %v, status %d, want %d: %.300s", size, err, a.status, want, a.body)
 			}
 		}
@@ -641,7 +677,8 @@ func TestLimits(t *testing.T) {
 		} {
 			s := serve(t, "DATABASE_URL=:memory:", "THREADSTORE_CORS_ORIGINS="+c.setting)
 			for _, method := range []string{http.MethodOptions, http.MethodPost} {
-				req, err := http.NewRequest(method, s.url+"/graphql", strings.NewReader(`{"query":"{ threads { id } }"}`))
+				req, err := http.NewRequest(method, s.url+"/graphql",
+					strings.NewReader(`{"query":"{ threads { id } }"}`))
 				if err != nil {
 					t.Fatal(err)
 				}

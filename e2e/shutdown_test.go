@@ -41,7 +41,8 @@ func TestStopUnderLoad(t *testing.T) {
 		s := serve(t, "DATABASE_URL="+url)
 		// What is half read has to be more than the network's buffers hold.
 		read := func(limit int) object {
-			return object{"query": fmt.Sprintf(`{ threads(limit: %d) { id messages { id content attributes } } }`, limit)}
+			return object{"query": fmt.Sprintf(`{ threads(limit: %d) { id messages { id content attributes } } }`,
+				limit)}
 		}
 		const reads, writes, halfRead = 20, 20, 10
 		content := strings.Repeat("large ", 100_000)
@@ -61,8 +62,9 @@ func TestStopUnderLoad(t *testing.T) {
 			case i >= reads+writes:
 				request = read(100)
 			case i >= reads:
-				request = object{"query": saveThread, "variables": object{"thread": object{"id": fmt.Sprint("saved ", i),
-					"messages": []input{{fmt.Sprint("message ", i), "USER", content}}}}}
+				thread := object{"id": fmt.Sprint("saved ", i),
+					"messages": []input{{fmt.Sprint("message ", i), "USER", content}}}
+				request = object{"query": saveThread, "variables": object{"thread": thread}}
 			}
 			body, err := json.Marshal(request)
 			if err != nil {
@@ -70,8 +72,10 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 			taken.Add(1)
 			took := sync.OnceFunc(taken.Done)
-			trace := &httptrace.ClientTrace{Got100Continue: took} // the server asks for the body when it handles the request
-			req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace), http.MethodPost, s.url+"/graphql", nil)
+			// the server asks for the body when it handles the request
+			trace := &httptrace.ClientTrace{Got100Continue: took}
+			req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace),
+				http.MethodPost, s.url+"/graphql", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +121,8 @@ func TestStopUnderLoad(t *testing.T) {
 		ended.Wait()
 		code := s.wait()
 		took := time.Since(told)
-		t.Logf("%d requests were finished and the server ended %s after SIGTERM", len(results), took.Round(time.Millisecond))
+		t.Logf("%d requests were finished and the server ended %s after SIGTERM", len(results),
+			took.Round(time.Millisecond))
 		if code != 0 || took > 25*time.Second {
 			t.Errorf("exit status %d after %s, want 0 within 25 s", code, took)
 		}
@@ -141,7 +146,8 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 		again := serve(t, "DATABASE_URL="+url)
 		for i := reads; i < reads+writes; i++ {
-			if th := again.thread(fmt.Sprint("saved ", i)); th == nil || len(th.Messages) != 1 || th.Messages[0].Content != content {
+			if th := again.thread(fmt.Sprint("saved ", i)); th == nil || len(th.Messages) != 1 ||
+				th.Messages[0].Content != content {
 				t.Errorf("the answered save %d is not there, or not whole", i)
 			}
 		}

@@ -35,10 +35,12 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	a := &api{t: t, options: dbtest.Options(t, driver), seen: &dbtest.Statements{}, log: &dbtest.Output{}}
 	a.store = dbtest.OpenOptions(t, a.options, db.Hooks{Connector: a.seen.Connector})
 	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(),
-		Middleware: httpmw.Options{Log: slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
-		MaxPage:    1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
+		Middleware: httpmw.Options{Log: slog.New(slog.NewTextHandler(a.log,
+			&slog.HandlerOptions{Level: slog.LevelDebug}))},
+		MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
-			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(), func(t, m int) { threads, messages = t, m })
+			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(),
+				func(t, m int) { threads, messages = t, m })
 			return
 		}}
 	for _, c := range change {
@@ -96,7 +98,8 @@ func (a *api) send(method, path, contentType, body string, headers ...string) re
 		a.t.Fatal(err)
 	}
 	r := response{status: res.StatusCode, header: res.Header, body: string(text)}
-	if (strings.HasPrefix(path, "/graphql") || strings.Contains(res.Header.Get("Content-Type"), "json")) && method != http.MethodHead {
+	if (strings.HasPrefix(path, "/graphql") || strings.Contains(res.Header.Get("Content-Type"), "json")) &&
+		method != http.MethodHead {
 		if err := json.Unmarshal(text, &r); err != nil {
 			a.t.Fatalf("%s %s: the answer is no JSON: %.200s", method, path, text)
 		}
@@ -162,10 +165,12 @@ func (a *api) wantError(query string, variables any, code, argumentPath string) 
 		argumentPath = "null"
 	}
 	if e.Extensions.Code != code || string(path) != argumentPath {
-		a.t.Errorf("%.300s %.200v: %s at %s (%s), want %s at %s", query, variables, e.Extensions.Code, path, e.Message, code, argumentPath)
+		a.t.Errorf("%.300s %.200v: %s at %s (%s), want %s at %s", query, variables, e.Extensions.Code, path, e.Message,
+			code, argumentPath)
 	}
 	if e.Extensions.RequestID == "" || e.Extensions.RequestID != r.header.Get("X-Request-Id") {
-		a.t.Errorf("%.300s: the error's request id %q is not the answer's %q", query, e.Extensions.RequestID, r.header.Get("X-Request-Id"))
+		a.t.Errorf("%.300s: the error's request id %q is not the answer's %q", query, e.Extensions.RequestID,
+			r.header.Get("X-Request-Id"))
 	}
 	for _, leak := range []string{"pq:", "sqlite", "SQL", "strconv", "json:", ".go:", "goroutine", "/db/", "panic"} {
 		if strings.Contains(r.body, leak) {

@@ -65,11 +65,13 @@ func BenchmarkRequests(b *testing.B) {
 				}
 			}
 			b.Run("thread", func(b *testing.B) {
-				ask(b, `query($id: ID!) { thread(id: $id) { id title messages { id role sequence content toolCalls { callId type function { name arguments } } timestamp } } }`,
+				ask(b, `query($id: ID!) { thread(id: $id) { id title messages { id role sequence content toolCalls `+
+					`{ callId type function { name arguments } } timestamp } } }`,
 					func(i int) map[string]any { return map[string]any{"id": dbtest.BulkID(i % 2000)} })
 			})
 			b.Run("list", func(b *testing.B) {
-				ask(b, `{ threads(limit: 50) { id title updatedAt attributes messages(last: 10) { role content } } }`, nil)
+				ask(b, `{ threads(limit: 50) { id title updatedAt attributes messages(last: 10) { role content } } }`,
+					nil)
 			})
 			b.Run("find", func(b *testing.B) {
 				ask(b, `query($a: JSONObject!) { findThreadsByAttributes(attributes: $a) { id title updatedAt } }`,
@@ -78,9 +80,11 @@ func BenchmarkRequests(b *testing.B) {
 					})
 			})
 			b.Run("append", func(b *testing.B) {
-				ask(b, `mutation($id: ID!, $m: MessageInput!) { addMessage(threadId: $id, message: $m) { id sequence timestamp } }`,
+				ask(b, `mutation($id: ID!, $m: MessageInput!) { addMessage(threadId: $id, message: $m) { id `+
+					`sequence timestamp } }`,
 					func(i int) map[string]any {
-						return map[string]any{"id": dbtest.BulkID(i % 2000), "m": map[string]any{"role": "USER", "content": "How are you?"}}
+						return map[string]any{"id": dbtest.BulkID(i % 2000),
+							"m": map[string]any{"role": "USER", "content": "How are you?"}}
 					})
 			})
 		})
@@ -88,22 +92,25 @@ func BenchmarkRequests(b *testing.B) {
 }
 
 // BenchmarkCompression answers what a dashboard asks, 50 threads with the last 10 messages of each from recorded
-// conversations (157 KiB), on PostgreSQL and over HTTP to 16 clients at once, who throw the answers away as they come. The
-// encodings take turns, since the neighbours of the machine change by the second; what counts is the median of their
-// ratios in one turn:
+// conversations (157 KiB), on PostgreSQL and over HTTP to 16 clients at once, who throw the answers away as they come.
+// The encodings take turns, since the neighbours of the machine change by the second; what counts is the median of
+// their ratios in one turn:
 //
 //	.ci/with-postgres go test ./graph -run - -bench Compression -benchtime 30x
 func BenchmarkCompression(b *testing.B) {
 	o := dbtest.Options(b, db.PostgreSQL)
 	store := dbtest.OpenOptions(b, o, db.Hooks{})
 	dbtest.Import(b, store)
-	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(), Messages: store.Scope("").Messages(),
-		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, MaxPage: 1000, MaxBody: 1 << 20, MaxComplexity: 1_000_000}))
+	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(),
+		Messages:   store.Scope("").Messages(),
+		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, MaxPage: 1000, MaxBody: 1 << 20,
+		MaxComplexity: 1_000_000}))
 	defer server.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
 	const (
 		clients, each = 16, 20 // requests of each client in a turn
-		body          = `{"query":"{ threads(limit: 50) { id title updatedAt attributes messages(last: 10) { role content } } }"}`
+		body          = `{"query":"{ threads(limit: 50) { id title updatedAt attributes messages(last: 10) { role ` +
+			`content } } }"}`
 	)
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: clients}}
 	ask := func(encoding string) (size int64) {
@@ -124,7 +131,8 @@ func BenchmarkCompression(b *testing.B) {
 		defer res.Body.Close()
 		size, err = io.Copy(io.Discard, res.Body)
 		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != encoding {
-			b.Errorf("status %d, encoding %q, want %q; %v", res.StatusCode, res.Header.Get("Content-Encoding"), encoding, err)
+			b.Errorf("status %d, encoding %q, want %q; %v", res.StatusCode, res.Header.Get("Content-Encoding"),
+				encoding, err)
 		}
 		return size
 	}
@@ -181,7 +189,8 @@ func appendTo(b *testing.B, ctx context.Context, store *db.DB) {
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
-		if _, _, err := store.Scope("").Messages().Add(context.Background(), threads[i*7%len(threads)].ID, []db.MessagePatch{{Role: db.RoleUser, Content: db.Some(&text)}}); err != nil {
+		if _, _, err := store.Scope("").Messages().Add(context.Background(), threads[i*7%len(threads)].ID,
+			[]db.MessagePatch{{Role: db.RoleUser, Content: db.Some(&text)}}); err != nil {
 			b.Error(err)
 			return
 		}

@@ -25,8 +25,9 @@ func (a *api) connect(args string) (c connection) {
 	if args != "" {
 		args = "(" + args + ")"
 	}
-	got := a.must(`{ c: threadConnection`+args+` { ...Page totalCount ... on ThreadConnection { pageInfo { startCursor endCursor } } } }
-		fragment Page on ThreadConnection { edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } }`, nil)["c"].(map[string]any)
+	const selected = ` { ...Page totalCount ... on ThreadConnection { pageInfo { startCursor endCursor } } } }
+		fragment Page on ThreadConnection { edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } }`
+	got := a.must(`{ c: threadConnection`+args+selected, nil)["c"].(map[string]any)
 	for _, e := range got["edges"].([]any) {
 		c.cursors = append(c.cursors, e.(map[string]any)["cursor"].(string))
 		c.ids = append(c.ids, e.(map[string]any)["node"].(map[string]any)["id"].(string))
@@ -34,7 +35,8 @@ func (a *api) connect(args string) (c connection) {
 	info := got["pageInfo"].(map[string]any)
 	c.next, c.prev = info["hasNextPage"].(bool), info["hasPreviousPage"].(bool)
 	c.start, c.end, c.total = info["startCursor"], info["endCursor"], fmt.Sprint(got["totalCount"])
-	if n := len(c.cursors); n > 0 && (c.start != c.cursors[0] || c.end != c.cursors[n-1]) || n == 0 && (c.start != nil || c.end != nil) {
+	if n := len(c.cursors); n > 0 && (c.start != c.cursors[0] || c.end != c.cursors[n-1]) ||
+		n == 0 && (c.start != nil || c.end != nil) {
 		a.t.Errorf("threadConnection%s: the page is from %v to %v, its edges %v", args, c.start, c.end, c.cursors)
 	}
 	return c
@@ -51,7 +53,8 @@ func TestThreadConnection(t *testing.T) {
 		}
 		dbtest.Bulk(t, a.options, 150, 0)
 		// Many threads of one updatedAt: they come by id descending.
-		dbtest.Exec(t, dbtest.Raw(t, a.options), `UPDATE threads SET updated_at = (SELECT min(updated_at) FROM threads) WHERE id < 'bulk-0000100'`)
+		dbtest.Exec(t, dbtest.Raw(t, a.options),
+			`UPDATE threads SET updated_at = (SELECT min(updated_at) FROM threads) WHERE id < 'bulk-0000100'`)
 		var want []string
 		for _, th := range a.must(`{ threads(limit: 1000) { id } }`, nil)["threads"].([]any) {
 			want = append(want, th.(map[string]any)["id"].(string))
@@ -112,15 +115,22 @@ func TestThreadConnection(t *testing.T) {
 			same(c.args, got.ids, append([]string(nil), want[c.from:c.to]...))
 			same(c.args, got.cursors, append([]string(nil), all.cursors[c.from:c.to]...))
 			if got.prev != c.prev || got.next != c.next || got.total != "150" {
-				t.Errorf("%s: hasPreviousPage %v hasNextPage %v totalCount %s, want %v %v 150", c.args, got.prev, got.next, got.total, c.prev, c.next)
+				t.Errorf("%s: hasPreviousPage %v hasNextPage %v totalCount %s, want %v %v 150", c.args, got.prev,
+					got.next, got.total, c.prev, c.next)
 			}
 		}
 
 		// A cursor outlives its thread, and an update of it.
-		a.must(fmt.Sprintf(`mutation { deleteThread(id: %q) addMessage(threadId: %q, message: {role: USER}) { id } }`, want[9], want[49]), nil)
+		a.must(fmt.Sprintf(`mutation { deleteThread(id: %q) addMessage(threadId: %q, message: {role: USER}) { id } }`,
+			want[9], want[49]), nil)
 		same("after a deleted thread", a.connect(fmt.Sprintf("first: 3, after: %q", all.cursors[9])).ids, want[10:13])
-		same("before an updated thread", a.connect(fmt.Sprintf("last: 3, before: %q", all.cursors[49])).ids, want[46:49])
-		a.wantData(fmt.Sprintf(`query($c: String) { threadConnection(first: 1, after: $c) { totalCount edges { node { id title messages { id } messageCount } } } none: threadConnection(first: 1, after: %q) { edges { cursor } } }`, all.cursors[149]),
-			map[string]any{"c": all.cursors[50]}, fmt.Sprintf(`{"threadConnection":{"totalCount":149,"edges":[{"node":{"id":%q,"title":"Bulk","messages":[],"messageCount":0}}]},"none":{"edges":[]}}`, want[51]))
+		same("before an updated thread", a.connect(fmt.Sprintf("last: 3, before: %q", all.cursors[49])).ids,
+			want[46:49])
+		a.wantData(fmt.Sprintf(`query($c: String) { threadConnection(first: 1, after: $c) { totalCount edges { node `+
+			`{ id title messages { id } messageCount } } } none: threadConnection(first: 1, after: %q) { edges { `+
+			`cursor } } }`, all.cursors[149]),
+			map[string]any{"c": all.cursors[50]}, fmt.Sprintf(`{"threadConnection":{"totalCount":149,`+
+				`"edges":[{"node":{"id":%q,"title":"Bulk","messages":[],"messageCount":0}}]},"none":{"edges":[]}}`,
+				want[51]))
 	})
 }

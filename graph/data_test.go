@@ -26,7 +26,10 @@ fragment everything on Thread {
     id role sequence content parts { __typename ... on TextPart { text } ... on ImagePart { url } } name toolCallId
     toolCalls { callId type function { name arguments } } attributes timestamp source
     attachments { filename mimeType fileId storagePath storageBackend status attributes }
-    metrics { model timing { startedAt endedAt latencyMs } usage { promptTokens completionTokens totalTokens } weaveCall { callId uiUrl } }
+    metrics {
+      model timing { startedAt endedAt latencyMs } usage { promptTokens completionTokens totalTokens }
+      weaveCall { callId uiUrl }
+    }
     thread { id }
   }
 }`
@@ -59,9 +62,14 @@ func TestRecordedConversations(t *testing.T) {
 
 		// Each thread is found by each of its attributes together, and by its source.
 		for id, line := range lines {
-			for query, variables := range map[string]any{
-				`query($v: JSONObject!) { found: findThreadsByAttributes(attributes: $v, limit: 1000) { id } }`:                   map[string]any{"v": line["attributes"]},
-				`query($n: String!, $v: JSONObject) { found: findThreadsBySource(name: $n, properties: $v, limit: 1000) { id } }`: map[string]any{"n": line["source"].(map[string]any)["name"], "v": line["source"]},
+			for query, variables := range map[string]map[string]any{
+				`query($v: JSONObject!) { found: findThreadsByAttributes(attributes: $v, limit: 1000) { id } }`: {
+					"v": line["attributes"],
+				},
+				`query($n: String!, $v: JSONObject) {
+					found: findThreadsBySource(name: $n, properties: $v, limit: 1000) { id } }`: {
+					"n": line["source"].(map[string]any)["name"], "v": line["source"],
+				},
 			} {
 				found := a.must(query, variables)["found"].([]any)
 				if !slices.ContainsFunc(found, func(f any) bool { return f.(map[string]any)["id"] == id }) {
@@ -95,12 +103,16 @@ func threadFromLine(t *testing.T, line map[string]any) map[string]any {
 			attributes = map[string]any{}
 		}
 		out := map[string]any{
-			"id": m["id"], "role": strings.ToUpper(m["role"].(string)), "sequence": json.Number("0"), "content": m["content"], "parts": parts,
-			"name": m["name"], "toolCallId": m["tool_call_id"], "toolCalls": calls, "attributes": attributes, "timestamp": moment(t, m["timestamp"]),
-			"source": m["source"], "attachments": []any{}, "thread": map[string]any{"id": line["id"]},
+			"id": m["id"], "role": strings.ToUpper(m["role"].(string)), "sequence": json.Number("0"),
+			"content": m["content"], "parts": parts,
+			"name": m["name"], "toolCallId": m["tool_call_id"], "toolCalls": calls, "attributes": attributes,
+			"timestamp": moment(t, m["timestamp"]),
+			"source":    m["source"], "attachments": []any{}, "thread": map[string]any{"id": line["id"]},
 			"metrics": map[string]any{"model": metrics["model"],
-				"timing":    map[string]any{"startedAt": timing["started_at"], "endedAt": timing["ended_at"], "latencyMs": timing["latency"]},
-				"usage":     map[string]any{"promptTokens": usage["prompt_tokens"], "completionTokens": usage["completion_tokens"], "totalTokens": usage["total_tokens"]},
+				"timing": map[string]any{"startedAt": timing["started_at"], "endedAt": timing["ended_at"],
+					"latencyMs": timing["latency"]},
+				"usage": map[string]any{"promptTokens": usage["prompt_tokens"],
+					"completionTokens": usage["completion_tokens"], "totalTokens": usage["total_tokens"]},
 				"weaveCall": nil},
 		}
 		if m["role"] == "system" {
@@ -111,8 +123,10 @@ func threadFromLine(t *testing.T, line map[string]any) map[string]any {
 		}
 	}
 	messages := append(append([]any{}, system...), others...)
-	return map[string]any{"id": line["id"], "title": line["title"], "attributes": line["attributes"], "source": line["source"],
-		"createdAt": moment(t, line["created_at"]), "updatedAt": moment(t, line["updated_at"]), "messages": messages, "messageCount": json.Number(fmt.Sprint(len(messages)))}
+	return map[string]any{"id": line["id"], "title": line["title"], "attributes": line["attributes"],
+		"source":    line["source"],
+		"createdAt": moment(t, line["created_at"]), "updatedAt": moment(t, line["updated_at"]), "messages": messages,
+		"messageCount": json.Number(fmt.Sprint(len(messages)))}
 }
 
 // moment is Tyler's time as the API writes it.
@@ -165,16 +179,28 @@ func TestInterchange(t *testing.T) {
 		first, second := dbtest.Open(t, driver, db.Hooks{}), dbtest.Open(t, driver, db.Hooks{})
 		dbtest.Import(t, first)
 		odd := `{"id":"odd","title":null,"messages":[` +
-			`{"id":"o1","role":"user","sequence":1,"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u","detail":"high"}}],"timestamp":"2024-01-01T00:00:00.5+00:00","source":{"id":"x","n":1.50},"metrics":{"model":null,"extra":[1e3]},"attributes":{"k":{"deep":[null,0.1]}}},` +
-			`{"id":"o2","role":"assistant","sequence":2,"content":"","timestamp":"2024-01-01T02:00:00+02:00","source":null,"metrics":{},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}","strict":true},"index":0}],"attachments":[{"filename":"f","mime_type":null,"file_id":null,"storage_path":null,"storage_backend":null,"status":"stored","processed_content":{"type":"pdf"},"attributes":` + strings.Repeat(`{"a":`, 64) + `1` + strings.Repeat(`}`, 64) + `}]},` +
-			`{"id":"o3","role":"system","sequence":0,"content":"s","timestamp":"2024-01-01T00:00:00","source":null,"metrics":{}}` +
-			`],"created_at":"2024-01-01T00:00:00+00:00","updated_at":"2024-01-01T00:00:00.123456+00:00","attributes":{},"source":null}` + "\n"
-		if err := interchange.Import(ctx, first.Scope("").Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
+			`{"id":"o1","role":"user","sequence":1,"content":[{"type":"text","text":"a"},{"type":"image_url",` +
+			`"image_url":{"url":"u","detail":"high"}}],"timestamp":"2024-01-01T00:00:00.5+00:00",` +
+			`"source":{"id":"x","n":1.50},"metrics":{"model":null,"extra":[1e3]},` +
+			`"attributes":{"k":{"deep":[null,0.1]}}},` +
+			`{"id":"o2","role":"assistant","sequence":2,"content":"","timestamp":"2024-01-01T02:00:00+02:00",` +
+			`"source":null,"metrics":{},"tool_calls":[{"id":"c","type":"function","function":{"name":"f",` +
+			`"arguments":"{}","strict":true},"index":0}],"attachments":[{"filename":"f","mime_type":null,` +
+			`"file_id":null,"storage_path":null,"storage_backend":null,"status":"stored",` +
+			`"processed_content":{"type":"pdf"},"attributes":` + strings.Repeat(`{"a":`, 64) + `1` +
+			strings.Repeat(`}`, 64) + `}]},` +
+			`{"id":"o3","role":"system","sequence":0,"content":"s","timestamp":"2024-01-01T00:00:00","source":null,` +
+			`"metrics":{}}` +
+			`],"created_at":"2024-01-01T00:00:00+00:00","updated_at":"2024-01-01T00:00:00.123456+00:00",` +
+			`"attributes":{},"source":null}` + "\n"
+		if err := interchange.Import(ctx, first.Scope("").Threads(), "odd", strings.NewReader(odd),
+			func(int, int) {}); err != nil {
 			t.Fatal(err)
 		}
 		exported := export(first)
 		for _, store := range []*db.DB{second, first, second} { // into another store, and again into its own
-			if err := interchange.Import(ctx, store.Scope("").Threads(), "exported", strings.NewReader(exported), func(int, int) {}); err != nil {
+			if err := interchange.Import(ctx, store.Scope("").Threads(), "exported", strings.NewReader(exported),
+				func(int, int) {}); err != nil {
 				t.Fatal(err)
 			}
 			if again := export(store); again != exported {
@@ -190,7 +216,8 @@ func TestInterchange(t *testing.T) {
 		for id, line := range dbtest.Lines(t) {
 			want[id] = exact(any(line))
 		}
-		// The odd one comes back with its messages in order, numbered, times in Python's form, and nothing else changed.
+		// The odd one comes back with its messages in order, numbered, times in Python's form, and nothing else
+		// changed.
 		normal := decode(t, odd).(map[string]any)
 		list := normal["messages"].([]any)
 		normal["messages"] = []any{list[2], list[0], list[1]}
@@ -221,21 +248,25 @@ func TestWalkPages(t *testing.T) {
 		return ids
 	}
 	for id := range dbtest.Lines(t) {
-		whole := ids(a.must(`query($id: ID!) { messages(threadId: $id, roles: [USER, ASSISTANT, TOOL]) { id } }`, map[string]any{"id": id})["messages"])
+		whole := ids(a.must(`query($id: ID!) { messages(threadId: $id, roles: [USER, ASSISTANT, TOOL]) { id } }`,
+			map[string]any{"id": id})["messages"])
 		var forwards, backwards []string
 		for at := 0; ; at += 7 {
-			page := ids(a.must(`query($id: ID!, $at: Int) { messages(threadId: $id, first: 7, afterSequence: $at) { id } }`, map[string]any{"id": id, "at": at})["messages"])
+			page := ids(a.must(`query($id: ID!, $at: Int) { messages(threadId: $id, first: 7, afterSequence: $at) { `+
+				`id } }`, map[string]any{"id": id, "at": at})["messages"])
 			forwards = append(forwards, page...)
 			if len(page) < 7 {
 				break
 			}
 		}
 		for at := len(whole) + 1; at > 1; at -= 7 {
-			page := ids(a.must(`query($id: ID!, $at: Int) { messages(threadId: $id, last: 7, beforeSequence: $at, roles: [USER, TOOL, ASSISTANT]) { id } }`, map[string]any{"id": id, "at": at})["messages"])
+			page := ids(a.must(`query($id: ID!, $at: Int) { messages(threadId: $id, last: 7, beforeSequence: $at, `+
+				`roles: [USER, TOOL, ASSISTANT]) { id } }`, map[string]any{"id": id, "at": at})["messages"])
 			backwards = append(page, backwards...)
 		}
 		if !slices.Equal(whole, forwards) || !slices.Equal(whole, backwards) {
-			t.Errorf("thread %s: %d messages, %d walking forwards, %d backwards", id, len(whole), len(forwards), len(backwards))
+			t.Errorf("thread %s: %d messages, %d walking forwards, %d backwards", id, len(whole), len(forwards),
+				len(backwards))
 		}
 	}
 }

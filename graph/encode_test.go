@@ -46,11 +46,16 @@ func newDuel(t testing.TB, change ...func(*graph.Options)) *duel {
 	if err := interchange.ImportSample(ctx, a.store.Scope("").Threads(), func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
-	odd := `{"id":"odd \"\\\u0001\u2028 é","title":"\t<>&\u001f\u007f😀","created_at":"2024-05-15T15:00:00.123456+00:00","messages":[` +
-		`{"id":"odd1","role":"user","content":[{"type":"text","text":"a\"\n"},{"type":"image_url","image_url":{"url":"x"}}],"metrics":{"timing":{"latency":0.1},"weave_call":{"id":"w","ui_url":"u"}}},` +
-		`{"id":"odd2","role":"assistant","content":"","name":"n","metrics":{"timing":{"started_at":"2024-05-15T15:00:00+00:00","latency":1e21}}},` +
-		`{"id":"odd3","role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}]}`
-	if err := interchange.Import(ctx, a.store.Scope("").Threads(), "odd", strings.NewReader(odd), func(int, int) {}); err != nil {
+	odd := `{"id":"odd \"\\\u0001\u2028 é","title":"\t<>&\u001f\u007f😀",` +
+		`"created_at":"2024-05-15T15:00:00.123456+00:00","messages":[` +
+		`{"id":"odd1","role":"user","content":[{"type":"text","text":"a\"\n"},{"type":"image_url",` +
+		`"image_url":{"url":"x"}}],"metrics":{"timing":{"latency":0.1},"weave_call":{"id":"w","ui_url":"u"}}},` +
+		`{"id":"odd2","role":"assistant","content":"","name":"n",` +
+		`"metrics":{"timing":{"started_at":"2024-05-15T15:00:00+00:00","latency":1e21}}},` +
+		`{"id":"odd3","role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",` +
+		`"function":{"name":"f","arguments":"{}"}}]}]}`
+	if err := interchange.Import(ctx, a.store.Scope("").Threads(), "odd", strings.NewReader(odd),
+		func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	// Rows that cannot be read, for errors in the middle of an answer.
@@ -136,7 +141,8 @@ func (d *duel) compare(t testing.TB, query string, variables map[string]any) ans
 	ours := ask(t, d.ours, query, variables)
 	theirs := ask(t, d.theirs, query, variables)
 	if ours.status != theirs.status || ours.data != theirs.data || !slices.Equal(ours.errors, theirs.errors) {
-		t.Fatalf("the answers differ\nquery: %s\nvariables: %v\nours:   %+v\ntheirs: %+v", query, variables, ours, theirs)
+		t.Fatalf("the answers differ\nquery: %s\nvariables: %v\nours:   %+v\ntheirs: %+v", query, variables, ours,
+			theirs)
 	}
 	return ours
 }
@@ -176,7 +182,8 @@ func TestEncoders(t *testing.T) {
 	if withErrors < n/50 || withErrors > n*9/10 {
 		t.Errorf("%d of %d operations had errors: that is no good mix", withErrors, n)
 	}
-	t.Logf("%d operations, %d results encoded directly and %d not, %d operations with errors", n, encoded, left, withErrors)
+	t.Logf("%d operations, %d results encoded directly and %d not, %d operations with errors", n, encoded, left,
+		withErrors)
 }
 
 // TestEncoderFailures makes the resolver of a field fail that is not of a list.
@@ -185,9 +192,11 @@ func TestEncoderFailures(t *testing.T) {
 		d := newDuel(t, func(o *graph.Options) { o.Threads = failing{o.Threads, err} })
 		for _, query := range []string{
 			`{ threadConnection { totalCount } }`,
-			`{ threadConnection(first: 2) { pageInfo { endCursor } a: totalCount edges { node { id } } b: totalCount } thread(id: "sample-photo") { id } }`,
+			`{ threadConnection(first: 2) { pageInfo { endCursor } a: totalCount edges { node { id } } b: ` +
+				`totalCount } thread(id: "sample-photo") { id } }`,
 		} {
-			if a := d.compare(t, query, nil); a.data != "null" || len(a.errors) == 0 || !strings.Contains(a.errors[0], `"threadConnection"`) {
+			if a := d.compare(t, query, nil); a.data != "null" || len(a.errors) == 0 ||
+				!strings.Contains(a.errors[0], `"threadConnection"`) {
 				t.Errorf("%s: %+v", query, a)
 			}
 		}
@@ -198,8 +207,11 @@ func TestEncoderFailures(t *testing.T) {
 func TestEncoderMutations(t *testing.T) {
 	d := newDuel(t)
 	for _, m := range []string{
-		`mutation { addMessage(threadId: "sample-refund", message: {id: "again", role: USER, content: "x"}) { id sequence thread { id messageCount messages(last: 2) { id } } } }`,
-		`mutation { a: addMessages(threadId: "sample-refund", messages: [{id: "a1", role: USER}, {id: "a2", role: TOOL, toolCallId: "c"}]) { ...M } b: addMessages(threadId: "sample-refund", messages: []) { ...M } } fragment M on Message { id __typename thread { title } }`,
+		`mutation { addMessage(threadId: "sample-refund", message: {id: "again", role: USER, content: "x"}) { id ` +
+			`sequence thread { id messageCount messages(last: 2) { id } } } }`,
+		`mutation { a: addMessages(threadId: "sample-refund", messages: [{id: "a1", role: USER}, {id: "a2", role: ` +
+			`TOOL, toolCallId: "c"}]) { ...M } b: addMessages(threadId: "sample-refund", messages: []) { ...M } } ` +
+			`fragment M on Message { id __typename thread { title } }`,
 		`mutation { addMessage(threadId: "nowhere", message: {role: USER}) { id } }`,
 		`mutation { saveThread(thread: {id: "new", messages: [{id: "again", role: USER}]}) { id messages { id } } }`,
 		// A row that cannot be read makes null of the whole field, which is not nullable here as it is in Query.
@@ -211,7 +223,8 @@ func TestEncoderMutations(t *testing.T) {
 	}
 }
 
-// sharedThreads and sharedMessages hand the same lists to everybody, as a bus does that tells many subscribers of one event.
+// sharedThreads and sharedMessages hand the same lists to everybody, as a bus does that tells many subscribers of one
+// event.
 type sharedThreads struct {
 	graph.ThreadStore
 	list []*db.Thread
@@ -249,7 +262,8 @@ func TestEncodersShare(t *testing.T) {
 	for id, list := range messages.lists {
 		before[id] = slices.Clone(list)
 	}
-	const query = `{ threads { id title messages { id content } } messages(threadId: "sample-photo") { id content thread { id } } }`
+	const query = `{ threads { id title messages { id content } } messages(threadId: "sample-photo") { id content ` +
+		`thread { id } } }`
 	want := ask(t, d.theirs, query, nil)
 	if len(want.errors) > 0 || strings.Count(want.data, `"content"`) < 6 {
 		t.Fatalf("that is not much to encode: %+v", want)
@@ -299,7 +313,8 @@ type generator struct {
 }
 
 func newGenerator(d *duel, r *rand.Rand) *generator {
-	return &generator{Rand: r, schema: d.schema, cursors: d.cursors, variables: map[string]any{}, fields: map[string]bool{}}
+	return &generator{Rand: r, schema: d.schema, cursors: d.cursors, variables: map[string]any{},
+		fields: map[string]bool{}}
 }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
@@ -442,9 +457,12 @@ func (g *generator) arguments(f *ast.FieldDefinition) string {
 func (g *generator) value(a *ast.ArgumentDefinition) any {
 	switch {
 	case a.Type.Name() == "ID":
-		return pick(g, "sample-refund", "sample-photo", "sample-outage", "sample-numbers", "odd \"\\\u0001\u2028 é", "nothing", "", "odd1", "odd2", "sample-refund/3", "sample-stock/4")
+		return pick(g, "sample-refund", "sample-photo", "sample-outage", "sample-numbers", "odd \"\\\u0001\u2028 é",
+			"nothing", "", "odd1", "odd2", "sample-refund/3", "sample-stock/4")
 	case a.Type.Name() == "JSONObject":
-		return pick(g, map[string]any{}, map[string]any{"language": "en"}, map[string]any{"customer_id": "C-17", "resolved": true}, map[string]any{"channel": "C123"}, map[string]any{"nothing": nil})
+		return pick(g, map[string]any{}, map[string]any{"language": "en"},
+			map[string]any{"customer_id": "C-17", "resolved": true}, map[string]any{"channel": "C123"},
+			map[string]any{"nothing": nil})
 	case a.Type.Name() == "Role":
 		return pick(g, []string{}, []string{"TOOL"}, []string{"SYSTEM", "USER"}, []string{"ASSISTANT", "TOOL", "TOOL"})
 	case a.Name == "after" || a.Name == "before":

@@ -59,7 +59,8 @@ func (p *errorPresenter) present(ctx context.Context, err error) *gqlerror.Error
 		shown.Message = truncate(shown.Message)
 		shown.Extensions["code"] = frameworkCode(framework)
 	default:
-		p.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx), slog.String("error", err.Error()))
+		p.log.LogAttrs(ctx, slog.LevelError, "internal error", httpmw.RequestAttr(ctx),
+			slog.String("error", err.Error()))
 		shown.Message = "internal server error"
 		shown.Extensions["code"] = codes.InternalServerError
 	}

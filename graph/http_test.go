@@ -52,61 +52,102 @@ func TestHTTP(t *testing.T) {
 		code                                  string // of the only error; "" for none
 	}{
 		{"query", "POST", "/graphql", typeJSON, body(`{ __typename }`), nil, 200, ""},
-		{"content type with charset", "POST", "/graphql", typeJSON + "; charset=UTF-8", body(`{ __typename }`), nil, 200, ""},
+		{"content type with charset", "POST", "/graphql", typeJSON + "; charset=UTF-8", body(`{ __typename }`), nil,
+			200, ""},
 		{"content type in upper case", "POST", "/graphql", "APPLICATION/JSON", body(`{ __typename }`), nil, 200, ""},
-		{"@defer, which needs more than one answer", "POST", "/graphql", typeJSON, body(`{ threads { ... @defer { id } } }`), nil, 200, codes.ValidationFailed},
-		{"all parameters", "POST", "/graphql", typeJSON, `{"query":"query A($v: Int) { recentThreads(limit: $v) { id } } query B { __typename }","operationName":"A","variables":{"v":1},"extensions":{}}`, nil, 200, ""},
-		{"null parameters", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":null,"variables":null,"extensions":null}`, nil, 200, ""},
-		{"query by GET", "GET", get("query", "query($v: Int) { recentThreads(limit: $v) { id } }", "variables", `{"v":1}`), "", "", nil, 200, ""},
-		{"one of two operations by GET", "GET", get("query", "query A { __typename } mutation B { deleteThread(id: \"x\") }", "operationName", "A"), "", "", nil, 200, ""},
+		{"@defer, which needs more than one answer", "POST", "/graphql", typeJSON,
+			body(`{ threads { ... @defer { id } } }`), nil, 200, codes.ValidationFailed},
+		{"all parameters", "POST", "/graphql", typeJSON,
+			`{"query":"query A($v: Int) { recentThreads(limit: $v) { id } } query B { __typename ` +
+				`}","operationName":"A","variables":{"v":1},"extensions":{}}`, nil, 200, ""},
+		{"null parameters", "POST", "/graphql", typeJSON,
+			`{"query":"{ __typename }","operationName":null,"variables":null,"extensions":null}`, nil, 200, ""},
+		{"query by GET", "GET", get("query", "query($v: Int) { recentThreads(limit: $v) { id } }", "variables",
+			`{"v":1}`), "", "", nil, 200, ""},
+		{"one of two operations by GET", "GET", get("query",
+			"query A { __typename } mutation B { deleteThread(id: \"x\") }", "operationName", "A"), "", "", nil, 200,
+			""},
 		{"body at the limit", "POST", "/graphql", typeJSON, padded(2000), nil, 200, ""},
 
 		{"body over the limit", "POST", "/graphql", typeJSON, padded(2001), nil, 413, codes.BadUserInput},
 		{"broken JSON", "POST", "/graphql", typeJSON, `{"query":"` + marker, nil, 400, codes.BadUserInput},
 		{"no body", "POST", "/graphql", typeJSON, ``, nil, 400, codes.BadUserInput},
-		{"more after the JSON", "POST", "/graphql", typeJSON, body(`{ __typename }`) + marker, nil, 400, codes.BadUserInput},
+		{"more after the JSON", "POST", "/graphql", typeJSON, body(`{ __typename }`) + marker, nil, 400,
+			codes.BadUserInput},
 		{"a list", "POST", "/graphql", typeJSON, `[` + body(mutation) + `]`, nil, 400, codes.BadUserInput},
 		{"a string", "POST", "/graphql", typeJSON, `"` + marker + `"`, nil, 400, codes.BadUserInput},
 		{"no query", "POST", "/graphql", typeJSON, `{"variables":{}}`, nil, 400, codes.BadUserInput},
 		{"query no string", "POST", "/graphql", typeJSON, `{"query":7}`, nil, 400, codes.BadUserInput},
-		{"operationName no string", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":7}`, nil, 400, codes.BadUserInput},
-		{"variables no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":"` + marker + `"}`, nil, 400, codes.BadUserInput},
-		{"variables a list", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":[]}`, nil, 400, codes.BadUserInput},
-		{"extensions no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","extensions":7}`, nil, 400, codes.BadUserInput},
-		{"no UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"mutation { saveThread(thread: {title: \\\"\xff\\\"}) { id } }\"}", nil, 400, codes.BadUserInput},
-		{"overlong UTF-8", "POST", "/graphql", typeJSON, "{\"query\":\"{ __typename }\",\"variables\":{\"x\":\"\xc0\x80\"}}", nil, 400, codes.BadUserInput},
-		{"lone high surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud800"}}`, nil, 400, codes.BadUserInput},
-		{"lone low surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00x"}}`, nil, 400, codes.BadUserInput},
-		{"swapped surrogates", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00\ud800"}}`, nil, 400, codes.BadUserInput},
-		{"surrogate pair", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud83d\ude00"}}`, nil, 200, ""},
-		{"lone surrogate in the document", "POST", "/graphql", typeJSON, body(`mutation { saveThread(thread: {title: "\ud800"}) { id } }`), nil, 400, codes.BadUserInput},
-		{"surrogate pair in the document", "POST", "/graphql", typeJSON, body(`{ thread(id: "\ud83d\ude00") { id } }`), nil, 200, ""},
-		{"what looks like a surrogate in a comment and in a block string", "POST", "/graphql", typeJSON, body("{ thread(id: \"\"\"\\ud800 \\\"\"\" \"\"\") { id } # \\ud800 \"\n }"), nil, 200, ""},
+		{"operationName no string", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","operationName":7}`, nil,
+			400, codes.BadUserInput},
+		{"variables no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":"` + marker + `"}`,
+			nil, 400, codes.BadUserInput},
+		{"variables a list", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":[]}`, nil, 400,
+			codes.BadUserInput},
+		{"extensions no object", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","extensions":7}`, nil, 400,
+			codes.BadUserInput},
+		{"no UTF-8", "POST", "/graphql", typeJSON,
+			"{\"query\":\"mutation { saveThread(thread: {title: \\\"\xff\\\"}) { id } }\"}", nil, 400,
+			codes.BadUserInput},
+		{"overlong UTF-8", "POST", "/graphql", typeJSON,
+			"{\"query\":\"{ __typename }\",\"variables\":{\"x\":\"\xc0\x80\"}}", nil, 400, codes.BadUserInput},
+		{"lone high surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud800"}}`,
+			nil, 400, codes.BadUserInput},
+		{"lone low surrogate", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\udc00x"}}`,
+			nil, 400, codes.BadUserInput},
+		{"swapped surrogates", "POST", "/graphql", typeJSON,
+			`{"query":"{ __typename }","variables":{"x":"\udc00\ud800"}}`, nil, 400, codes.BadUserInput},
+		{"surrogate pair", "POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"\ud83d\ude00"}}`,
+			nil, 200, ""},
+		{"lone surrogate in the document", "POST", "/graphql", typeJSON,
+			body(`mutation { saveThread(thread: {title: "\ud800"}) { id } }`), nil, 400, codes.BadUserInput},
+		{"surrogate pair in the document", "POST", "/graphql", typeJSON, body(`{ thread(id: "\ud83d\ude00") { id } }`),
+			nil, 200, ""},
+		{"what looks like a surrogate in a comment and in a block string", "POST", "/graphql", typeJSON,
+			body("{ thread(id: \"\"\"\\ud800 \\\"\"\" \"\"\") { id } # \\ud800 \"\n }"), nil, 200, ""},
 		{"another content type", "POST", "/graphql", "text/plain", body(mutation), nil, 415, codes.BadUserInput},
-		{"a form", "POST", "/graphql", "application/x-www-form-urlencoded", "query=" + url.QueryEscape(mutation), nil, 415, codes.BadUserInput},
+		{"a form", "POST", "/graphql", "application/x-www-form-urlencoded", "query=" + url.QueryEscape(mutation), nil,
+			415, codes.BadUserInput},
 		{"no content type", "POST", "/graphql", "", body(mutation), nil, 415, codes.BadUserInput},
-		{"another charset", "POST", "/graphql", typeJSON + "; charset=latin1", body(mutation), nil, 415, codes.BadUserInput},
+		{"another charset", "POST", "/graphql", typeJSON + "; charset=latin1", body(mutation), nil, 415,
+			codes.BadUserInput},
 		{"mutation by GET", "GET", get("query", mutation), "", "", nil, 405, codes.BadUserInput},
-		{"named mutation by GET", "GET", get("query", "query A { __typename } "+strings.Replace(mutation, "mutation", "mutation B", 1), "operationName", "B"), "", "", nil, 405, codes.BadUserInput},
+		{"named mutation by GET", "GET", get("query",
+			"query A { __typename } "+strings.Replace(mutation, "mutation", "mutation B", 1), "operationName", "B"), "",
+			"", nil, 405, codes.BadUserInput},
 		{"GET without query", "GET", "/graphql", "", "", nil, 400, codes.BadUserInput},
-		{"GET with broken variables", "GET", get("query", "{ __typename }", "variables", "{"+marker), "", "", nil, 400, codes.BadUserInput},
-		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400, codes.BadUserInput},
-		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil, 400, codes.BadUserInput},
+		{"GET with broken variables", "GET", get("query", "{ __typename }", "variables", "{"+marker), "", "", nil, 400,
+			codes.BadUserInput},
+		{"GET with variables no object", "GET", get("query", "{ __typename }", "variables", "[]"), "", "", nil, 400,
+			codes.BadUserInput},
+		{"GET with a lone surrogate", "GET", get("query", "{ __typename }", "variables", `{"x":"\ud800"}`), "", "", nil,
+			400, codes.BadUserInput},
 		{"GET without UTF-8", "GET", "/graphql?query=%7B%20__typename%20%7D%ff", "", "", nil, 400, codes.BadUserInput},
-		{"GET without UTF-8 in a parameter of no use", "GET", get("query", "{ __typename }") + "&x=%ff", "", "", nil, 400, codes.BadUserInput},
-		{"an upgrade that is not wanted", "POST", "/graphql", typeJSON, body(`{ __typename }`), []string{"Upgrade", "h2c"}, 200, ""},
+		{"GET without UTF-8 in a parameter of no use", "GET", get("query", "{ __typename }") + "&x=%ff", "", "", nil,
+			400, codes.BadUserInput},
+		{"an upgrade that is not wanted", "POST", "/graphql", typeJSON, body(`{ __typename }`),
+			[]string{"Upgrade", "h2c"}, 200, ""},
 		{"GET with a broken escape", "GET", "/graphql?query=%zz", "", "", nil, 400, codes.BadUserInput},
 		{"PUT", "PUT", "/graphql", typeJSON, body(mutation), nil, 405, codes.BadUserInput},
 		{"DELETE", "DELETE", "/graphql", "", "", nil, 405, codes.BadUserInput},
 
 		{"parse error, as JSON", "POST", "/graphql", typeJSON, body(`{`), nil, 200, codes.ParseFailed},
-		{"parse error", "POST", "/graphql", typeJSON, body(`{`), []string{"Accept", typeGraphQL}, 400, codes.ParseFailed},
-		{"validation error, as JSON", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeJSON}, 200, codes.ValidationFailed},
-		{"validation error", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeGraphQL + ", " + typeJSON + ";q=0.9"}, 400, codes.ValidationFailed},
-		{"bad variable", "POST", "/graphql", typeJSON, `{"query":"query($v: Int!) { threads(limit: $v) { id } }","variables":{"v":"5"}}`, []string{"Accept", typeGraphQL}, 400, codes.BadUserInput},
-		{"unknown operation", "POST", "/graphql", typeJSON, `{"query":"query A { __typename }","operationName":"B"}`, []string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
-		{"which operation?", "POST", "/graphql", typeJSON, `{"query":"query A { __typename } query B { __typename }"}`, []string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
-		{"execution error", "POST", "/graphql", typeJSON, body(`mutation { addMessage(threadId: "x", message: {role: USER}) { id } }`), []string{"Accept", typeGraphQL}, 200, codes.NotFound},
+		{"parse error", "POST", "/graphql", typeJSON, body(`{`), []string{"Accept", typeGraphQL}, 400,
+			codes.ParseFailed},
+		{"validation error, as JSON", "POST", "/graphql", typeJSON, body(`{ nothing }`), []string{"Accept", typeJSON},
+			200, codes.ValidationFailed},
+		{"validation error", "POST", "/graphql", typeJSON, body(`{ nothing }`),
+			[]string{"Accept", typeGraphQL + ", " + typeJSON + ";q=0.9"}, 400, codes.ValidationFailed},
+		{"bad variable", "POST", "/graphql", typeJSON,
+			`{"query":"query($v: Int!) { threads(limit: $v) { id } }","variables":{"v":"5"}}`,
+			[]string{"Accept", typeGraphQL}, 400, codes.BadUserInput},
+		{"unknown operation", "POST", "/graphql", typeJSON, `{"query":"query A { __typename }","operationName":"B"}`,
+			[]string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
+		{"which operation?", "POST", "/graphql", typeJSON, `{"query":"query A { __typename } query B { __typename }"}`,
+			[]string{"Accept", typeGraphQL}, 400, codes.ValidationFailed},
+		{"execution error", "POST", "/graphql", typeJSON,
+			body(`mutation { addMessage(threadId: "x", message: {role: USER}) { id } }`),
+			[]string{"Accept", typeGraphQL}, 200, codes.NotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := *a
@@ -141,7 +182,8 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("a refused request wrote: %v", got)
 	}
 	t.Run("body over the limit, of unknown length", func(t *testing.T) {
-		req, err := http.NewRequest("POST", a.url+"/graphql", struct{ *strings.Reader }{strings.NewReader(padded(5000))})
+		req, err := http.NewRequest("POST", a.url+"/graphql",
+			struct{ *strings.Reader }{strings.NewReader(padded(5000))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +207,8 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", path, r.status, want)
 		}
 	}
-	for sent, keep := range map[string]bool{"abc-123": true, "": false, "two words": false, strings.Repeat("x", 129): false, "a\tb": false} {
+	for sent, keep := range map[string]bool{"abc-123": true, "": false, "two words": false,
+		strings.Repeat("x", 129): false, "a\tb": false} {
 		got := a.send("GET", "/healthz", "", "", "X-Request-Id", sent).header.Get("X-Request-Id")
 		if (got == sent) != keep || got == "" {
 			t.Errorf("X-Request-Id %q is answered by %q", sent, got)
@@ -182,7 +225,8 @@ func TestSchemaFile(t *testing.T) {
 	a := newAPI(t, db.SQLite)
 	r := a.send("GET", "/schema.graphql", "", "")
 	if r.status != 200 || r.body != string(text) || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
-		t.Errorf("GET /schema.graphql: %d, %q, %d bytes; want the %d of schema.graphqls", r.status, r.header.Get("Content-Type"), len(r.body), len(text))
+		t.Errorf("GET /schema.graphql: %d, %q, %d bytes; want the %d of schema.graphqls", r.status,
+			r.header.Get("Content-Type"), len(r.body), len(text))
 	}
 	if again := a.send("GET", "/schema.graphql", "", "", "If-None-Match", r.header.Get("ETag")); again.status != 304 {
 		t.Errorf("the same again: %d, want 304", again.status)
@@ -269,7 +313,8 @@ func TestCompression(t *testing.T) {
 			}
 		})
 	}
-	again := a.send("GET", "/schema.graphql", "", "", "Accept-Encoding", "gzip", "If-None-Match", a.send("GET", "/schema.graphql", "", "").header.Get("ETag"))
+	again := a.send("GET", "/schema.graphql", "", "", "Accept-Encoding", "gzip", "If-None-Match",
+		a.send("GET", "/schema.graphql", "", "").header.Get("ETag"))
 	if again.status != 304 || again.header.Get("Content-Encoding") != "" {
 		t.Errorf("the schema again: %d, encoding %q, want 304", again.status, again.header.Get("Content-Encoding"))
 	}
@@ -309,18 +354,22 @@ func TestSample(t *testing.T) {
 		if r := a.send("POST", "/sample", "", ""); r.status != 200 || r.body != `{"threads":8,"messages":61}`+"\n" {
 			t.Fatalf("POST: %d %s", r.status, r.body)
 		}
-		r := a.ask(`{ findThreadsByAttributes(attributes: {customer_id: "C-17"}) { id messageCount(roles: [TOOL]) } }`, nil)
-		if want := `{"findThreadsByAttributes":[{"id":"sample-outage","messageCount":2},{"id":"sample-order-status","messageCount":2}]}`; string(r.Data) != want {
+		r := a.ask(`{ findThreadsByAttributes(attributes: {customer_id: "C-17"}) { id messageCount(roles: [TOOL]) } }`,
+			nil)
+		if want := `{"findThreadsByAttributes":[{"id":"sample-outage","messageCount":2},{"id":"sample-order-status",` +
+			`"messageCount":2}]}`; string(r.Data) != want {
 			t.Errorf("the sample data has %s, want %s", r.Data, want)
 		}
 		full := a.send("POST", "/sample", "", "")
-		if full.status != 409 || len(full.Errors) != 1 || full.Errors[0].Extensions.Code != codes.Conflict || full.Errors[0].Extensions.RequestID == "" {
+		if full.status != 409 || len(full.Errors) != 1 || full.Errors[0].Extensions.Code != codes.Conflict ||
+			full.Errors[0].Extensions.RequestID == "" {
 			t.Errorf("POST to a store that is not empty: %d %s", full.status, full.body)
 		}
 	})
 	broken := newAPI(t, db.SQLite)
 	broken.store.Close()
-	if r := broken.send("POST", "/sample", "", ""); r.status < 500 || len(r.Errors) != 1 || r.Errors[0].Extensions.Code == "" {
+	if r := broken.send("POST", "/sample", "", ""); r.status < 500 || len(r.Errors) != 1 ||
+		r.Errors[0].Extensions.Code == "" {
 		t.Errorf("without a database: %d %s", r.status, r.body)
 	}
 }
@@ -339,7 +388,8 @@ func TestCORS(t *testing.T) {
 		{[]string{"*"}, "https://any.example", "*"},
 	} {
 		a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Middleware.CORSOrigins = c.origins })
-		preflight := a.send("OPTIONS", "/healthz", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,x-request-id")
+		preflight := a.send("OPTIONS", "/healthz", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", "content-type,x-request-id")
 		if got := preflight.header.Get("Access-Control-Allow-Origin"); got != c.want {
 			t.Errorf("origins %v: preflight from %s allows %q, want %q", c.origins, c.origin, got, c.want)
 		}
@@ -380,7 +430,8 @@ func TestFloods(t *testing.T) {
 			var b strings.Builder
 			b.WriteString("{ threads { ...f0 } }")
 			for i := range 60 {
-				fmt.Fprintf(&b, " fragment f%d on Thread { messages { thread { ...f%d } } a: messages { thread { ...f%d } } }", i, i+1, i+1)
+				fmt.Fprintf(&b, " fragment f%d on Thread { messages { thread { ...f%d } } a: messages { thread { "+
+					"...f%d } } }", i, i+1, i+1)
 			}
 			return b.String() + " fragment f60 on Thread { id }"
 		}(),

@@ -110,11 +110,12 @@ func lookaheadWindow(ctx context.Context) (only db.Window, found bool) {
 // asksBeyondCursors reports whether the current field, a connection, is asked for what
 // costs extra: whether there is something on the other side of a cursor that the page starts from.
 func asksBeyondCursors(ctx context.Context, p db.PageRequest) bool {
+	op := graphql.GetOperationContext(ctx)
 	for _, info := range graphql.CollectFieldsCtx(ctx, []string{"ThreadConnection"}) {
 		if info.Name != "pageInfo" {
 			continue
 		}
-		for _, f := range graphql.CollectFields(graphql.GetOperationContext(ctx), info.Selections, []string{"PageInfo"}) {
+		for _, f := range graphql.CollectFields(op, info.Selections, []string{"PageInfo"}) {
 			if f.Name == "hasPreviousPage" && p.After != nil || f.Name == "hasNextPage" && p.Before != nil {
 				return true
 			}

@@ -7,7 +7,8 @@ package graph
 import "github.com/threadstore/threadstore/db"
 
 const (
-	// defaultPage is how many threads a connection without first and last has, as the lists by offset (schema.graphqls).
+	// defaultPage is how many threads a connection without first and last has: as many as a list by offset
+	// (schema.graphqls).
 	defaultPage = 100
 	// costOfWholeThread is what a list of messages without first or last counts as: it has no limit.
 	costOfWholeThread = 100

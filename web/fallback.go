@@ -14,9 +14,10 @@ import (
 
 // notice tells how to get the page that belongs here, and the data that it would offer.
 const notice = `<p style="margin:0;padding:6px 12px;font:14px/20px sans-serif;background:#fff3cd;color:#3d3000">` +
-	`This page loads GraphiQL from cdn.jsdelivr.net. For the whole playground, with examples and without the internet, ` +
-	`start the server by <code>make run</code> in a clone, with Node 20.19 or later. Sample data for an empty store: ` +
-	`<code>go run . import --sample</code> in the clone, or <code>threadstore import --sample</code>.</p>`
+	`This page loads GraphiQL from cdn.jsdelivr.net. For the whole playground, with examples and without ` +
+	`the internet, start the server by <code>make run</code> in a clone, with Node 20.19 or later. ` +
+	`Sample data for an empty store: <code>go run . import --sample</code> in the clone, or ` +
+	`<code>threadstore import --sample</code>.</p>`
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
@@ -37,7 +38,8 @@ func fallbackPage() http.Handler {
 		fmt.Fprintf(&scripts, " 'sha256-%s'", base64.StdEncoding.EncodeToString(hash[:]))
 	}
 	const cdn = "https://cdn.jsdelivr.net"
-	policy := "default-src 'none'; script-src " + cdn + scripts.String() + "; style-src " + cdn + " 'unsafe-inline'; img-src 'self' data:; " +
+	policy := "default-src 'none'; script-src " + cdn + scripts.String() + "; style-src " + cdn +
+		" 'unsafe-inline'; img-src 'self' data:; " +
 		"font-src " + cdn + " data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

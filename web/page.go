@@ -19,8 +19,9 @@ var dist embed.FS
 
 // securityPolicy lets the page load and call only where it came from. The editor sets styles in
 // the page, and its style sheet holds a font and images.
-const securityPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
-	"font-src 'self' data:; worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const securityPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; font-src 'self' data:; worker-src 'self'; connect-src 'self'; object-src 'none'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // mediaTypes are the media types of what Vite makes. The mime package would look them up in
 // the files of the system.

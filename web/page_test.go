@@ -15,7 +15,8 @@ import (
 // bundle is a built page of two files.
 func bundle(t *testing.T) fs.FS {
 	files := fstest.MapFS{"dist/README": {Data: []byte("not for browsers")}}
-	for name, text := range map[string]string{"index.html": "<!doctype html>", "assets/app-1234.js": "let x", "assets/odd-1.wasm": "?"} {
+	for name, text := range map[string]string{"index.html": "<!doctype html>", "assets/app-1234.js": "let x",
+		"assets/odd-1.wasm": "?"} {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		if _, err := z.Write([]byte(text)); err != nil || z.Close() != nil {
@@ -43,9 +44,12 @@ func TestPage(t *testing.T) {
 	}{
 		{"GET", "/", "gzip, deflate, br", 200, "text/html; charset=utf-8", "gzip", "no-store", "<!doctype html>"},
 		{"GET", "/", "", 200, "text/html; charset=utf-8", "", "no-store", "<!doctype html>"},
-		{"GET", "/assets/app-1234.js", "br, gzip;q=0.5", 200, "text/javascript; charset=utf-8", "gzip", "public, max-age=31536000, immutable", "let x"},
-		{"GET", "/assets/app-1234.js", "gzip;q=0, *", 200, "text/javascript; charset=utf-8", "", "public, max-age=31536000, immutable", "let x"},
-		{"HEAD", "/assets/app-1234.js", "gzip", 200, "text/javascript; charset=utf-8", "gzip", "public, max-age=31536000, immutable", ""},
+		{"GET", "/assets/app-1234.js", "br, gzip;q=0.5", 200, "text/javascript; charset=utf-8", "gzip",
+			"public, max-age=31536000, immutable", "let x"},
+		{"GET", "/assets/app-1234.js", "gzip;q=0, *", 200, "text/javascript; charset=utf-8", "",
+			"public, max-age=31536000, immutable", "let x"},
+		{"HEAD", "/assets/app-1234.js", "gzip", 200, "text/javascript; charset=utf-8", "gzip",
+			"public, max-age=31536000, immutable", ""},
 		{"GET", "/assets/app-0000.js", "gzip", 404, "", "", "", ""},
 		{"GET", "/assets/", "gzip", 404, "", "", "", ""},
 		{"GET", "/assets", "gzip", 404, "", "", "", ""},
@@ -71,14 +75,17 @@ func TestPage(t *testing.T) {
 			}
 		}
 		text, err := io.ReadAll(body)
-		if err != nil || string(text) != c.body || coding != c.coding || r.Header.Get("Content-Type") != c.contentType || r.Header.Get("Cache-Control") != c.caching {
+		if err != nil || string(text) != c.body || coding != c.coding ||
+			r.Header.Get("Content-Type") != c.contentType || r.Header.Get("Cache-Control") != c.caching {
 			t.Errorf("%s %s (%q): %q, %v, %v", c.method, c.path, c.encodings, text, r.Header, err)
 		}
-		if r.Header.Get("Content-Security-Policy") != securityPolicy || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Vary") != "Accept-Encoding" {
+		if r.Header.Get("Content-Security-Policy") != securityPolicy ||
+			r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: %v", c.path, r.Header)
 		}
 	}
-	if strings.Contains(securityPolicy, "unsafe-eval") || strings.Contains(securityPolicy, "http") || strings.Contains(securityPolicy, "script-src 'self' 'unsafe") {
+	if strings.Contains(securityPolicy, "unsafe-eval") || strings.Contains(securityPolicy, "http") ||
+		strings.Contains(securityPolicy, "script-src 'self' 'unsafe") {
 		t.Error("the policy is too wide:", securityPolicy)
 	}
 }
@@ -91,12 +98,14 @@ func TestFallback(t *testing.T) {
 	if err != nil || r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v %v", r.StatusCode, r.Header, err)
 	}
-	for _, want := range []string{"cdn.jsdelivr.net/npm/graphiql@", "GraphiQL.createFetcher", "/graphql", "<body>" + notice, "make run", "go run . import --sample", "shouldPersistHeaders: false", "calc(100vh"} {
+	for _, want := range []string{"cdn.jsdelivr.net/npm/graphiql@", "GraphiQL.createFetcher", "/graphql",
+		"<body>" + notice, "make run", "go run . import --sample", "shouldPersistHeaders: false", "calc(100vh"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %q: has gqlgen's page changed?", want)
 		}
 	}
-	if got := strings.Count(string(text), "<script>"); got != 1 || got != strings.Count(r.Header.Get("Content-Security-Policy"), "'sha256-") {
+	if got := strings.Count(string(text), "<script>"); got != 1 ||
+		got != strings.Count(r.Header.Get("Content-Security-Policy"), "'sha256-") {
 		t.Errorf("%d scripts in the page, and a policy of %s", got, r.Header.Get("Content-Security-Policy"))
 	}
 	if r := get(h, "GET", "/assets/app-1234.js", "gzip"); r.StatusCode != 404 {

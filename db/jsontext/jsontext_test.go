@@ -92,16 +92,20 @@ func TestObject(t *testing.T) {
 		want string // "" is refused
 	}{
 		{"empty object", `{}`, `{}`},
-		{"every kind of value", `{"s":"x","n":1,"t":true,"f":false,"z":null,"l":[],"o":{}}`, `{"f":false,"l":[],"n":1,"o":{},"s":"x","t":true,"z":null}`},
-		{"keys sorted by bytes, the empty one first", `{"b":1,"é":2,"a":3,"B":4,"":5,"aa":6}`, `{"":5,"B":4,"a":3,"aa":6,"b":1,"é":2}`},
+		{"every kind of value", `{"s":"x","n":1,"t":true,"f":false,"z":null,"l":[],"o":{}}`,
+			`{"f":false,"l":[],"n":1,"o":{},"s":"x","t":true,"z":null}`},
+		{"keys sorted by bytes, the empty one first", `{"b":1,"é":2,"a":3,"B":4,"":5,"aa":6}`,
+			`{"":5,"B":4,"a":3,"aa":6,"b":1,"é":2}`},
 		{"space between tokens goes", " { \"a\" : [ 1 , { } ] } \n", `{"a":[1,{}]}`},
 		{"order of a list stays", `{"a":[3,1,2]}`, `{"a":[3,1,2]}`},
-		{"keys are data", `{"a.b":1,"$.a":2,"a\"b":3,"%":4,"'":5,"[0]":6}`, `{"$.a":2,"%":4,"'":5,"[0]":6,"a\"b":3,"a.b":1}`},
+		{"keys are data", `{"a.b":1,"$.a":2,"a\"b":3,"%":4,"'":5,"[0]":6}`,
+			`{"$.a":2,"%":4,"'":5,"[0]":6,"a\"b":3,"a.b":1}`},
 
 		{"string: quote and backslash", `{"a":"\"\\"}`, `{"a":"\"\\"}`},
 		{"string: short escapes", `{"a":"\n\r\t\b\f\/"}`, `{"a":"\n\r\t\u0008\u000c/"}`},
 		{"string: control characters", `{"a":"\u0001\u001f\u007f"}`, `{"a":"\u0001\u001f` + "\x7f" + `"}`},
-		{"string: nothing else is escaped", `{"a":"<>&\u2028\u00e9\ud83d\ude00\ufffd"}`, "{\"a\":\"<>&\u2028é😀\uFFFD\"}"},
+		{"string: nothing else is escaped", `{"a":"<>&\u2028\u00e9\ud83d\ude00\ufffd"}`,
+			"{\"a\":\"<>&\u2028é😀\uFFFD\"}"},
 		{"string: an escaped backslash before u", `{"a":"\\u0000"}`, `{"a":"\\u0000"}`},
 		{"string: empty", `{"a":""}`, `{"a":""}`},
 		{"NUL in a string", `{"a":"x\u0000y"}`, ""},
@@ -151,7 +155,8 @@ func TestObject(t *testing.T) {
 		{"leading zeros do not count: 101", n("0." + zeros(50) + nines(101)), ""},
 		{"trailing zeros do not count: 100", n(nines(100) + zeros(50)), n(nines(100) + zeros(50))},
 		{"trailing zeros do not count: 101", n(nines(101) + zeros(50)), ""},
-		{"trailing zeros of a fraction do not count: 100", n(nines(100) + "." + zeros(50)), n(nines(100) + "." + zeros(50))},
+		{"trailing zeros of a fraction do not count: 100", n(nines(100) + "." + zeros(50)),
+			n(nines(100) + "." + zeros(50))},
 		{"zeros between digits count: 100", n("1" + zeros(98) + "1"), n("1" + zeros(98) + "1")},
 		{"zeros between digits count: 101", n("1" + zeros(99) + "1"), ""},
 		{"zeros around the point count: 101", n("1" + zeros(50) + "." + zeros(49) + "1"), ""},
@@ -192,7 +197,8 @@ func TestObject(t *testing.T) {
 
 		{"500 characters are kept as typed", n("1." + zeros(498)), n("1." + zeros(498))},
 		{"501 characters lose superfluous zeros", n("1." + zeros(499)), n("1")},
-		{"a fraction of 501 characters loses superfluous zeros", n("-0." + zeros(9) + "15" + zeros(487)), n("-0." + zeros(9) + "15")},
+		{"a fraction of 501 characters loses superfluous zeros", n("-0." + zeros(9) + "15" + zeros(487)),
+			n("-0." + zeros(9) + "15")},
 		{"zero of 501 characters", n("0." + zeros(499)), n("0")},
 		{"too many digits of 501 characters", n(nines(101) + zeros(400)), ""},
 
@@ -203,10 +209,12 @@ func TestObject(t *testing.T) {
 		{"65 levels, an empty list innermost", nested(64, "{", "[]"), ""},
 		{"64 levels of objects and lists", nested(64, "{[", "1"), nested(64, "{[", "1")},
 		{"65 levels of objects and lists", nested(65, "{[", "1"), ""},
-		{"64 levels of lists in an object", nested(64, "{"+strings.Repeat("[", 64), "1"), nested(64, "{"+strings.Repeat("[", 64), "1")},
+		{"64 levels of lists in an object", nested(64, "{"+strings.Repeat("[", 64), "1"),
+			nested(64, "{"+strings.Repeat("[", 64), "1")},
 		{"65 levels of lists in an object", nested(65, "{"+strings.Repeat("[", 64), "1"), ""},
 		{"the second value is too deep", `{"a":1,"b":` + nested(64, "{", "1") + `}`, ""},
-		{"two branches of 64 levels", `{"a":` + nested(63, "{", "1") + `,"b":` + nested(63, "[", "1") + `}`, `{"a":` + nested(63, "{", "1") + `,"b":` + nested(63, "[", "1") + `}`},
+		{"two branches of 64 levels", `{"a":` + nested(63, "{", "1") + `,"b":` + nested(63, "[", "1") + `}`,
+			`{"a":` + nested(63, "{", "1") + `,"b":` + nested(63, "[", "1") + `}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -291,16 +299,20 @@ func TestObjectSize(t *testing.T) {
 	}{
 		{"1 MiB of text", `{"a":"` + x(MaxBytes-8) + `"}`, MaxBytes},
 		{"1 MiB and a byte of text", `{"a":"` + x(MaxBytes-7) + `"}`, 0},
-		{"1 MiB of text, its two-byte characters escaped", `{"a":"` + strings.Repeat(`\u00e9`, (MaxBytes-8)/2) + `"}`, MaxBytes},
+		{"1 MiB of text, its two-byte characters escaped", `{"a":"` + strings.Repeat(`\u00e9`, (MaxBytes-8)/2) + `"}`,
+			MaxBytes},
 		{"1 MiB and a byte of two-byte characters", `{"aa":"` + strings.Repeat(`é`, (MaxBytes-8)/2) + `"}`, 0},
 		{"1 MiB in a key", `{"` + x(MaxBytes-6) + `":1}`, MaxBytes},
 		{"1 MiB and a byte in a key", `{"` + x(MaxBytes-5) + `":1}`, 0},
 		{"1 MiB with numbers written out", `{"n":[` + numbers + `],"s":"` + x(room) + `"}`, MaxBytes},
 		{"1 MiB and a byte with numbers written out", `{"n":[` + numbers + `],"s":"` + x(room+1) + `"}`, 0},
 		{"small in, large out", `{"n":[` + strings.TrimSuffix(strings.Repeat("1e308,", 4000), ",") + `]}`, 0},
-		{"small in, large out, negative exponents", `{"n":[` + strings.TrimSuffix(strings.Repeat("5e-324,", 4000), ",") + `]}`, 0},
-		{"1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", (MaxBytes-8)/3), ",") + `]}`, 6 + (MaxBytes-8)/3*3 - 1 + 2},
-		{"more than 1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", MaxBytes/3), ",") + `]}`, 0},
+		{"small in, large out, negative exponents",
+			`{"n":[` + strings.TrimSuffix(strings.Repeat("5e-324,", 4000), ",") + `]}`, 0},
+		{"1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", (MaxBytes-8)/3), ",") + `]}`,
+			6 + (MaxBytes-8)/3*3 - 1 + 2},
+		{"more than 1 MiB of brackets", `{"n":[` + strings.TrimSuffix(strings.Repeat("[],", MaxBytes/3), ",") + `]}`,
+			0},
 		{"the last bracket is one too many", `{"n":["` + x(MaxBytes-10+1) + `"]}`, 0},
 		{"the last bracket fits", `{"n":["` + x(MaxBytes-10) + `"]}`, MaxBytes},
 		{"space between tokens does not count", `{"a":` + strings.Repeat(" ", MaxBytes) + `1}`, 7},
@@ -648,7 +660,8 @@ func TestCheckObject(t *testing.T) {
 		ok bool
 	}{
 		{`{}`, true}, {`{"a": [1]}`, true},
-		{``, false}, {`null`, false}, {`[]`, false}, {`"{}"`, false}, {`{`, false}, {`{}}`, false}, {`{"a"}`, false}, {"{\"a\":\"\xff\"}", false},
+		{``, false}, {`null`, false}, {`[]`, false}, {`"{}"`, false}, {`{`, false}, {`{}}`, false}, {`{"a"}`, false},
+		{"{\"a\":\"\xff\"}", false},
 	} {
 		t.Run(string(c.in), func(t *testing.T) {
 			t.Parallel()
@@ -663,9 +676,12 @@ func TestCheckObject(t *testing.T) {
 // value, and writing that value out again gives the same text.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
-		`{}`, `{"a":1}`, `[1,"x",null,true,{"b":[]}]`, `9007199254740993`, `-0.0`, `1.50`, `1e3`, `5e-324`, `4e-324`, `1.8e308`, `1.81e308`,
-		`1e131071`, `0e99999999999999999999`, `1e-99999999999999999999`, `"\u0000"`, `"\ud83d\ude00"`, `"\ud83d"`, `"<\u2028\u001f\\\"/"`,
-		`{"b":{"z":1,"a":2},"a":[1.0,10e-1]}`, `{"":null,"a.b":"$.x","é":"é"}`, strings.Repeat("9", 100), strings.Repeat("9", 101),
+		`{}`, `{"a":1}`, `[1,"x",null,true,{"b":[]}]`, `9007199254740993`, `-0.0`, `1.50`, `1e3`, `5e-324`, `4e-324`,
+		`1.8e308`, `1.81e308`,
+		`1e131071`, `0e99999999999999999999`, `1e-99999999999999999999`, `"\u0000"`, `"\ud83d\ude00"`, `"\ud83d"`,
+		`"<\u2028\u001f\\\"/"`,
+		`{"b":{"z":1,"a":2},"a":[1.0,10e-1]}`, `{"":null,"a.b":"$.x","é":"é"}`, strings.Repeat("9", 100),
+		strings.Repeat("9", 101),
 		nested(64, "{[", "1"), nested(65, "{[", "1"), `1.` + strings.Repeat("0", 600),
 	} {
 		f.Add([]byte(seed))
@@ -737,8 +753,10 @@ func replacements(t *testing.T, text []byte) (decoded, written int) {
 // in the place of what cannot be decoded.
 func FuzzCheckUnicode(f *testing.F) {
 	for _, seed := range []string{
-		`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\\ude00"`, `"\\ud83d"`, `"\ud83dx\ude00"`, `"\ud83d\ud83d\ude00"`, `"\uFFFD"`,
-		"\"\uFFFD\"", "\"\xff\"", "\"\xed\xa0\x80\"", `{"\ud83d":"\udfff"}`, `["\ud83d","\ude00"]`, `"\ud83d\u0041"`, `"\\\ud83d\ude00\\"`, `{"a":"é"}`,
+		`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\\ude00"`, `"\\ud83d"`, `"\ud83dx\ude00"`,
+		`"\ud83d\ud83d\ude00"`, `"\uFFFD"`,
+		"\"\uFFFD\"", "\"\xff\"", "\"\xed\xa0\x80\"", `{"\ud83d":"\udfff"}`, `["\ud83d","\ude00"]`, `"\ud83d\u0041"`,
+		`"\\\ud83d\ude00\\"`, `{"a":"é"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -749,15 +767,18 @@ func FuzzCheckUnicode(f *testing.F) {
 		}
 		decoded, written := replacements(t, text)
 		if (err == nil) != (decoded == written) {
-			t.Fatalf("CheckUnicode(%q) = %v; %d U+FFFD are decoded and %d are in the text, want it accepted when they are as many", text, err, decoded, written)
+			t.Fatalf("CheckUnicode(%q) = %v; %d U+FFFD are decoded and %d are in the text, want it accepted when "+
+				"they are as many", text, err, decoded, written)
 		}
 	})
 }
 
 // FuzzParse holds our decoder against encoding/json.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{`{"a":[1,-0,0.10,1e5,1E-2,12345678901234567890],"b":{"c":null,"d":true,"e":false}}`, ` [ ] `, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00\/\b\f\n\r\t\\\""`,
-		`01`, `1.`, `.5`, `-`, `1e`, `+1`, `nul`, `truefalse`, `[1,]`, `{"a":}`, `{"a" 1}`, `{,}`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"\n\"", `"abc`, `"\`, `1 2`, ``, ` `, `[[[[[]]]]]`, `"\ud800"`, `{"":""}`,
+	for _, text := range []string{`{"a":[1,-0,0.10,1e5,1E-2,12345678901234567890],"b":{"c":null,"d":true,"e":false}}`,
+		` [ ] `, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00\/\b\f\n\r\t\\\""`,
+		`01`, `1.`, `.5`, `-`, `1e`, `+1`, `nul`, `truefalse`, `[1,]`, `{"a":}`, `{"a" 1}`, `{,}`, `"\x"`, `"\u12"`,
+		`"\u12G4"`, "\"\n\"", `"abc`, `"\`, `1 2`, ``, ` `, `[[[[[]]]]]`, `"\ud800"`, `{"":""}`,
 		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)} {
 		f.Add(text)
 	}

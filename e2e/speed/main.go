@@ -70,7 +70,8 @@ func run(ctx context.Context, o options, out io.Writer) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(out, "%s of each; a piece fails when the median of present/base is above %.2f, twice\n", clockName, bound)
+	fmt.Fprintf(out, "%s of each; a piece fails when the median of present/base is above %.2f, twice\n", clockName,
+		bound)
 	var slower []string
 	c := comparison{trees: trees, lines: lines, turns: o.turns, out: out}
 	for _, e := range engines() {

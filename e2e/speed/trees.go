@@ -60,7 +60,8 @@ func defaultBase(ctx context.Context) (string, error) {
 		return tag, nil
 	}
 	if _, err := output(ctx, "", nil, "git", "rev-parse", "--verify", "--quiet", "HEAD~1"); err != nil {
-		return "", errors.New("there is neither a tag v* nor a commit before HEAD: name another (make speed BASE=COMMIT)")
+		return "", errors.New("there is neither a tag v* nor a commit before HEAD: name another (make speed " +
+			"BASE=COMMIT)")
 	}
 	return "HEAD~1", nil
 }

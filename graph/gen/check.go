@@ -86,9 +86,12 @@ func checkResults(data *codegen.Data) error {
 	first := map[string]*codegen.Field{}
 	for _, f := range rootFields(data) {
 		key := f.TypeReference.GO.String()
-		if before := first[key]; before == nil {
+		before := first[key]
+		if before == nil {
 			first[key] = f
-		} else if a, b := before.TypeReference.GQL.Elem, f.TypeReference.GQL.Elem; a != nil && a.String() != b.String() {
+			continue
+		}
+		if a, b := before.TypeReference.GQL.Elem, f.TypeReference.GQL.Elem; a != nil && a.String() != b.String() {
 			const message = "%s and %s: the generated encoders want the same nullability in all lists of a Go type"
 			return fmt.Errorf(message, before.Name, f.Name)
 		}

@@ -21,16 +21,22 @@ func TestCheck(t *testing.T) {
 		want         string // in the error, "" for none
 	}{
 		{"the schema as it is", "", "", nil, ""},
-		{"a deprecated field", "metrics: MessageMetrics!\n", "metrics: MessageMetrics! @deprecated(reason: \"x\")\n", nil, ""},
+		{"a deprecated field", "metrics: MessageMetrics!\n", "metrics: MessageMetrics! @deprecated(reason: \"x\")\n",
+			nil, ""},
 		{"a directive on a root field", "    id: ID!\n  ): Message\n", "    id: ID!\n  ): Message @auth\n", nil, ""},
-		{"a directive on a field", "metrics: MessageMetrics!\n", "metrics: MessageMetrics! @auth\n", nil, "Message.metrics: the generated encoders know nothing of directives: @auth"},
-		{"a directive on a resolver's field", "thread: Thread!", "thread: Thread! @auth", nil, "Message.thread: the generated encoders know nothing of directives: @auth"},
+		{"a directive on a field", "metrics: MessageMetrics!\n", "metrics: MessageMetrics! @auth\n", nil,
+			"Message.metrics: the generated encoders know nothing of directives: @auth"},
+		{"a directive on a resolver's field", "thread: Thread!", "thread: Thread! @auth", nil,
+			"Message.thread: the generated encoders know nothing of directives: @auth"},
 		{"a directive on an object", "type WeaveCall {", "type WeaveCall @auth {", nil, "@auth"},
-		{"a directive on an argument", "    roles: [Role!]\n  ): Int!", "    roles: [Role!] @auth\n  ): Int!", nil, "Thread.messageCount: the generated encoders know nothing of directives of arguments: @auth"},
-		{"a directive of requests", "", "directive @trace on FIELD\n", nil, "@trace: the generated encoders know nothing of directives of the fields of a request"},
-		{"an interface", "type TextPart {", "interface Node { text: String! }\ntype TextPart implements Node {", func(c *config.Config) {
-			c.Models["Node"] = c.Models["ContentPart"]
-		}, "Node: the generated encoders know nothing of interfaces"},
+		{"a directive on an argument", "    roles: [Role!]\n  ): Int!", "    roles: [Role!] @auth\n  ): Int!", nil,
+			"Thread.messageCount: the generated encoders know nothing of directives of arguments: @auth"},
+		{"a directive of requests", "", "directive @trace on FIELD\n", nil,
+			"@trace: the generated encoders know nothing of directives of the fields of a request"},
+		{"an interface", "type TextPart {", "interface Node { text: String! }\ntype TextPart implements Node {",
+			func(c *config.Config) {
+				c.Models["Node"] = c.Models["ContentPart"]
+			}, "Node: the generated encoders know nothing of interfaces"},
 		{"a batch resolver", "", "", func(c *config.Config) {
 			yes := true
 			m := c.Models["Thread"].Fields["messageCount"]
@@ -38,7 +44,8 @@ func TestCheck(t *testing.T) {
 			c.Models["Thread"].Fields["messageCount"] = m
 		}, "Thread.messageCount: the generated encoders know nothing of batch resolvers"},
 		{"no panic handlers", "", "", func(c *config.Config) { c.OmitPanicHandler = true }, "omit_panic_handler"},
-		{"lists of one Go type that differ", "    limit: Int\n  ): [Thread!]!", "    limit: Int\n  ): [Thread]!", nil, "threads and recentThreads"},
+		{"lists of one Go type that differ", "    limit: Int\n  ): [Thread!]!", "    limit: Int\n  ): [Thread]!", nil,
+			"threads and recentThreads"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, err := config.LoadConfigFromDefaultLocations()
@@ -53,7 +60,8 @@ func TestCheck(t *testing.T) {
 			if strings.Contains(text, "@auth") {
 				text += auth
 			}
-			cfg.AutoBind = []string{"github.com/threadstore/threadstore/graph/model"} // the inputs, which gqlgen would generate first
+			// the inputs, which gqlgen would generate first
+			cfg.AutoBind = []string{"github.com/threadstore/threadstore/graph/model"}
 			cfg.Sources = []*ast.Source{{Name: "schema.graphqls", Input: text}}
 			if c.configure != nil {
 				c.configure(cfg)

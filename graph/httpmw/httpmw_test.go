@@ -70,7 +70,8 @@ func TestRecover(t *testing.T) {
 			if res.Header.Get("ETag") != "" || res.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("the headers are %v", res.Header)
 			}
-			if l := log.String(); !strings.Contains(l, "secret of the panic") || !strings.Contains(l, id) || !strings.Contains(l, "httpmw_test.go") {
+			if l := log.String(); !strings.Contains(l, "secret of the panic") || !strings.Contains(l, id) ||
+				!strings.Contains(l, "httpmw_test.go") {
 				t.Errorf("the log lacks the cause, the request id or the stack: %s", l)
 			}
 
@@ -97,19 +98,20 @@ func TestFlush(t *testing.T) {
 	t.Parallel()
 	const event = "data: 1\n\n" // too short to be compressed, if it were all
 	goOn := make(chan struct{})
-	server := httptest.NewServer(httpmw.API(httpmw.Options{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for range 2 {
-			_, _ = io.WriteString(w, event)
-			if err := http.NewResponseController(w).Flush(); err != nil {
-				t.Error(err)
+	server := httptest.NewServer(httpmw.API(httpmw.Options{},
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for range 2 {
+				_, _ = io.WriteString(w, event)
+				if err := http.NewResponseController(w).Flush(); err != nil {
+					t.Error(err)
+				}
+				select {
+				case <-goOn:
+				case <-r.Context().Done():
+				}
 			}
-			select {
-			case <-goOn:
-			case <-r.Context().Done():
-			}
-		}
-	})))
+		})))
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -146,15 +148,16 @@ func TestFlush(t *testing.T) {
 func TestHijack(t *testing.T) {
 	t.Parallel()
 	for name, list := range lists {
-		server := httptest.NewServer(list(httpmw.Options{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				return
-			}
-			defer conn.Close()
-			_, _ = io.WriteString(conn, "HTTP/1.1 204 Mine\r\n\r\n")
-		})))
+		server := httptest.NewServer(list(httpmw.Options{},
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, "HTTP/1.1 204 Mine\r\n\r\n")
+			})))
 		res, err := http.Get(server.URL)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -30,7 +30,8 @@ func Recover(log *slog.Logger) Middleware {
 					panic(cause)
 				}
 				ctx := r.Context()
-				log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("requestId", w.Header().Get(requestIDHeader)),
+				id := slog.String("requestId", w.Header().Get(requestIDHeader))
+				log.LogAttrs(ctx, slog.LevelError, "internal error", id,
 					slog.String("error", fmt.Sprintf("panic: %v\n%s", cause, debug.Stack())))
 				if tracker.started { // what was sent must not pass for a whole answer
 					panic(http.ErrAbortHandler)

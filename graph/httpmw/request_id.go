@@ -22,7 +22,8 @@ func RequestIDOf(ctx context.Context) string {
 // RequestAttr is the id of the HTTP request for a line of the log.
 func RequestAttr(ctx context.Context) slog.Attr { return slog.String("requestId", RequestIDOf(ctx)) }
 
-// validRequestID is what is taken from a client or a proxy as a request's id. Anything else could forge lines of the log.
+// validRequestID is what is taken from a client or a proxy as a request's id. Anything else could forge lines of the
+// log.
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
 // RequestID gives each request an id: that of its X-Request-Id header if it is valid, else a new one. The answer has

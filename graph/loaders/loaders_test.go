@@ -41,24 +41,25 @@ func TestPerResponse(t *testing.T) {
 	add()
 
 	var sets []*loaders.Set
-	exec := executor.New(events{generated.NewExecutableSchema(generated.Config{}), func(ctx context.Context) *graphql.Response {
-		set := loaders.For(ctx)
-		sets = append(sets, set)
-		thread, err := set.Thread(ctx, id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set.PrimeList(thread)
-		for range 2 { // the second time from what is loaded
-			n, err := set.Count(ctx, id, db.AllRoles)
-			list, listErr := set.Messages(ctx, id, db.NewWindow(nil, nil, nil, nil, nil))
-			if err != nil || listErr != nil || n != len(list) {
-				t.Fatalf("%d messages counted, %d listed; %v, %v", n, len(list), err, listErr)
+	exec := executor.New(events{generated.NewExecutableSchema(generated.Config{}),
+		func(ctx context.Context) *graphql.Response {
+			set := loaders.For(ctx)
+			sets = append(sets, set)
+			thread, err := set.Thread(ctx, id)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		n, _ := set.Count(ctx, id, db.AllRoles)
-		return &graphql.Response{Data: fmt.Append(nil, n)}
-	}})
+			set.PrimeList(thread)
+			for range 2 { // the second time from what is loaded
+				n, err := set.Count(ctx, id, db.AllRoles)
+				list, listErr := set.Messages(ctx, id, db.NewWindow(nil, nil, nil, nil, nil))
+				if err != nil || listErr != nil || n != len(list) {
+					t.Fatalf("%d messages counted, %d listed; %v, %v", n, len(list), err, listErr)
+				}
+			}
+			n, _ := set.Count(ctx, id, db.AllRoles)
+			return &graphql.Response{Data: fmt.Append(nil, n)}
+		}})
 	exec.AroundResponses(loaders.PerResponse(store.Scope("").Threads(), store.Scope("").Messages()))
 	ctx = graphql.StartOperationTrace(ctx)
 	op, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: `{ __typename }`})

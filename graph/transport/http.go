@@ -79,7 +79,8 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		if contentType == typeGraphQL {
 			status = http.StatusBadRequest
 		}
-		WriteResponse(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs[:min(len(errs), maxErrors)]))
+		errs = errs[:min(len(errs), maxErrors)]
+		WriteResponse(w, status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
 		return
 	}
 	if r.Method != http.MethodPost && op.Operation.Operation != ast.Query {
