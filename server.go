@@ -85,7 +85,8 @@ Settings come from the environment:
   THREADSTORE_CORS_ORIGINS   origins of browser pages that may call the API, comma-separated, * for any (none)
   THREADSTORE_MAX_PAGE       largest limit (1000)
   THREADSTORE_MAX_BODY       largest request body in bytes (33554432)
-  THREADSTORE_MAX_COMPLEXITY largest cost of a request (1000000)`
+  THREADSTORE_MAX_COMPLEXITY largest cost of a request (1000000)
+  THREADSTORE_MAX_DEPTH      levels of fields in a request (20)`
 
 // run is the program: it returns the exit status. ctx ends when it is told to stop.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -168,6 +169,7 @@ type settings struct {
 	MaxPage       int      `env:"THREADSTORE_MAX_PAGE" envDefault:"1000"`
 	MaxBody       int64    `env:"THREADSTORE_MAX_BODY" envDefault:"33554432"`
 	MaxComplexity int      `env:"THREADSTORE_MAX_COMPLEXITY" envDefault:"1000000"`
+	MaxDepth      int      `env:"THREADSTORE_MAX_DEPTH" envDefault:"20"`
 }
 
 func (s *settings) parse(env map[string]string) (err error) {
@@ -181,6 +183,7 @@ func (s *settings) parse(env map[string]string) (err error) {
 		{"THREADSTORE_MAX_PAGE", int64(s.MaxPage)},
 		{"THREADSTORE_MAX_BODY", s.MaxBody},
 		{"THREADSTORE_MAX_COMPLEXITY", int64(s.MaxComplexity)},
+		{"THREADSTORE_MAX_DEPTH", int64(s.MaxDepth)},
 	} {
 		if v.value < 1 {
 			return fmt.Errorf("%s must be 1 or more, not %d", v.name, v.value)
@@ -307,6 +310,7 @@ func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
 			return threads, messages, err
 		},
 		Middleware: middleware, MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity,
+		MaxDepth: s.MaxDepth,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {

@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 	if err := s.parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000,
+	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000, MaxDepth: 20,
 		database: db.Options{
 			Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second,
 			PoolRecycle: 300 * time.Second}}

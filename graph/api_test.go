@@ -37,7 +37,7 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(),
 		Middleware: httpmw.Options{Log: slog.New(slog.NewTextHandler(a.log,
 			&slog.HandlerOptions{Level: slog.LevelDebug}))},
-		MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000,
+		MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000, MaxDepth: 20,
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
 			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(),
 				func(t, m int) { threads, messages = t, m })

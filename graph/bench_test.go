@@ -104,7 +104,7 @@ func BenchmarkCompression(b *testing.B) {
 	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(),
 		Messages:   store.Scope("").Messages(),
 		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, MaxPage: 1000, MaxBody: 1 << 20,
-		MaxComplexity: 1_000_000}))
+		MaxComplexity: 1_000_000, MaxDepth: 20}))
 	defer server.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
 	const (

@@ -26,6 +26,7 @@ type Options struct {
 	MaxPage       int   // largest limit, 1 or more
 	MaxBody       int64 // largest request body, bytes
 	MaxComplexity int   // largest cost of a request
+	MaxDepth      int   // levels of fields in a document
 
 	gqlgenOnly bool                    // for tests: without our encoders, to compare with
 	observe    graphql.FieldMiddleware // for tests: sees what every field resolves to, may be nil
@@ -45,8 +46,8 @@ func New(o Options) http.Handler {
 		Complexity: fieldCosts(o.MaxPage),
 	})
 	gql := handler.New(executable)
-	gql.AddTransport(transport.HTTP{MaxBody: o.MaxBody})
-	validate.Install(gql, o.MaxComplexity)
+	limits := validate.Options{Schema: schema, MaxComplexity: o.MaxComplexity, MaxDepth: o.MaxDepth}
+	validate.Install(gql, limits, transport.HTTP{MaxBody: o.MaxBody})
 	gql.SetErrorPresenter(presenter.present)
 	gql.SetRecoverFunc(recoverPanic)
 	gql.Use(extension.Introspection{})

@@ -3,38 +3,37 @@
 package validate
 
 import (
-	"context"
+	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// tokenLimit bounds the work of parsing and validating a document, which is about
-// a microsecond for each token. Large inputs belong in variables.
-const tokenLimit = 50_000
-
-// Install makes the server obey the rules and limits of this package.
-func Install(gql *handler.Server, maxComplexity int) {
-	gql.SetQueryCache(boundedQueryCache{lru.New[*ast.QueryDocument](1000)})
-	gql.SetParserTokenLimit(tokenLimit)
-	gql.SetValidationRulesFn(validationRules)
-	gql.Use(&variableRules{})
-	gql.Use(&complexityLimit{limit: maxComplexity})
+// Options are what Install needs.
+type Options struct {
+	Schema        *ast.Schema
+	MaxComplexity int // largest cost of a request
+	MaxDepth      int // levels of fields in a document
 }
 
-// maxCachedDocument is the longest document, in bytes, whose parsed form is kept:
-// the cache counts documents, and a client chooses their size.
-const maxCachedDocument = 8 << 10
-
-// boundedQueryCache is a query cache of bounded size.
-type boundedQueryCache struct {
-	graphql.Cache[*ast.QueryDocument]
-}
-
-func (c boundedQueryCache) Add(ctx context.Context, query string, doc *ast.QueryDocument) {
-	if len(query) <= maxCachedDocument {
-		c.Cache.Add(ctx, query, doc)
+// Install adds the transports to a server, and makes it obey the rules and limits of this package in what comes over them.
+func Install(gql *handler.Server, o Options, transports ...graphql.Transport) {
+	d := newDocuments(o.Schema, o.MaxDepth)
+	for _, t := range transports {
+		gql.AddTransport(transport{t, d})
 	}
+	gql.SetQueryCache(executorCache{})
+	gql.Use(&variableRules{})
+	gql.Use(&complexityLimit{limit: o.MaxComplexity})
+}
+
+// transport gives its requests an [executor].
+type transport struct {
+	graphql.Transport
+	documents *documents
+}
+
+func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.Transport.Do(w, r, executor{exec, t.documents})
 }

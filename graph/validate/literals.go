@@ -15,65 +15,7 @@ import (
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.AddRule("StrictLiterals", literalRule)
-	overlapping := rules.OverlappingFieldsCanBeMergedRule
-	r.ReplaceRule(overlapping.Name, func(observers *core.Events, addError core.AddErrFunc) {
-		limitRepetitions(observers, addError, overlapping.RuleFunc)
-	})
 	return r
-}
-
-// maxRepetitions is how often one response name may stand in a selection set.
-// The rule about overlapping fields compares every two of them: 14,000 take it
-// 11 seconds. No client repeats itself that much by honest means.
-const maxRepetitions = 100
-
-// limitRepetitions runs a rule on documents that do not repeat a field beyond maxRepetitions.
-func limitRepetitions(observers *core.Events, addError core.AddErrFunc, rule core.RuleFunc) {
-	seen := false
-	observers.OnOperation(func(w *core.Walker, op *ast.OperationDefinition) {
-		if seen {
-			return
-		}
-		seen = true
-		sets := []ast.SelectionSet{}
-		for _, o := range w.Document.Operations {
-			sets = append(sets, o.SelectionSet)
-		}
-		for _, f := range w.Document.Fragments {
-			sets = append(sets, f.SelectionSet)
-		}
-		for _, set := range sets {
-			if repeats(set, map[string]int{}) {
-				const message = "A field must not stand in a selection set more than %d times."
-				addError(core.Message(message, maxRepetitions), core.At(op.Position))
-				return
-			}
-		}
-		inner := &core.Events{}
-		rule(inner, addError)
-		core.Walk(w.Schema, w.Document, inner)
-	})
-}
-
-// repeats reports whether a response name stands in the selection set, or in one inside it, too often.
-func repeats(set ast.SelectionSet, names map[string]int) bool {
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			if names[s.Alias]++; names[s.Alias] > maxRepetitions || repeats(s.SelectionSet, map[string]int{}) {
-				return true
-			}
-		case *ast.InlineFragment:
-			if repeats(s.SelectionSet, names) {
-				return true
-			}
-		case *ast.FragmentSpread:
-			if names["..."+s.Name]++; names["..."+s.Name] > maxRepetitions {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // literalRule refuses in a document what gqlparser leaves to the execution:
