@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
@@ -86,7 +88,11 @@ Settings come from the environment:
   THREADSTORE_MAX_PAGE       largest limit (1000)
   THREADSTORE_MAX_BODY       largest request body in bytes (33554432)
   THREADSTORE_MAX_COMPLEXITY largest cost of a request (1000000)
-  THREADSTORE_MAX_DEPTH      levels of fields in a request (20)`
+  THREADSTORE_MAX_DEPTH      levels of fields in a request (20)
+  THREADSTORE_MAX_ANSWER     largest answer in bytes, before compression (268435456)
+  THREADSTORE_MAX_MEMORY     bytes that all requests together may hold (half of what the process may use by GOMEMLIMIT or
+                             its cgroup, 536870912 where neither says)
+  THREADSTORE_REQUEST_TIMEOUT  seconds that a request may take (30)`
 
 // run is the program: it returns the exit status. ctx ends when it is told to stop.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -163,31 +169,18 @@ const soleTenant = ""
 
 // settings are the environment variables of this program.
 type settings struct {
-	database      db.Options
-	Addr          string   `env:"THREADSTORE_ADDR" envDefault:"127.0.0.1:8080"`
-	CORSOrigins   []string `env:"THREADSTORE_CORS_ORIGINS"`
-	MaxPage       int      `env:"THREADSTORE_MAX_PAGE" envDefault:"1000"`
-	MaxBody       int64    `env:"THREADSTORE_MAX_BODY" envDefault:"33554432"`
-	MaxComplexity int      `env:"THREADSTORE_MAX_COMPLEXITY" envDefault:"1000000"`
-	MaxDepth      int      `env:"THREADSTORE_MAX_DEPTH" envDefault:"20"`
+	database    db.Options
+	Addr        string   `env:"THREADSTORE_ADDR" envDefault:"127.0.0.1:8080"`
+	CORSOrigins []string `env:"THREADSTORE_CORS_ORIGINS"`
+	graph.Limits
 }
 
 func (s *settings) parse(env map[string]string) (err error) {
 	if err := envconfig.Parse(env, s); err != nil {
 		return err
 	}
-	for _, v := range []struct {
-		name  string
-		value int64
-	}{
-		{"THREADSTORE_MAX_PAGE", int64(s.MaxPage)},
-		{"THREADSTORE_MAX_BODY", s.MaxBody},
-		{"THREADSTORE_MAX_COMPLEXITY", int64(s.MaxComplexity)},
-		{"THREADSTORE_MAX_DEPTH", int64(s.MaxDepth)},
-	} {
-		if v.value < 1 {
-			return fmt.Errorf("%s must be 1 or more, not %d", v.name, v.value)
-		}
+	if err := s.Limits.Complete(processMemory()); err != nil {
+		return err
 	}
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
 		return fmt.Errorf("THREADSTORE_ADDR must be HOST:PORT, not %.60q", s.Addr)
@@ -215,10 +208,34 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// Timeouts of the HTTP server. There is none for writing an answer: a slow reader holds no connection to the database.
+// processMemory returns how many bytes the process may use, by GOMEMLIMIT or by its cgroup; 0 if neither says.
+func processMemory() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit
+	}
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit > math.MaxInt64/2 { // there is no cgroup, or no limit
+		return 0
+	}
+	return int64(limit)
+}
+
+// setMemoryLimit tells Go's runtime, unless GOMEMLIMIT has, how much memory to try to stay within: nine tenths of what the
+// cgroup allows, or else twice what requests may hold.
+func setMemoryLimit(l graph.Limits) {
+	if debug.SetMemoryLimit(-1) < math.MaxInt64 {
+		return
+	}
+	if limit := processMemory(); limit > 0 {
+		debug.SetMemoryLimit(limit / 10 * 9)
+		return
+	}
+	debug.SetMemoryLimit(2 * l.MaxMemory)
+}
+
+// Timeouts of the HTTP server. Those of bodies and answers are graph/transport's (limits.go).
 const (
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 2 * time.Minute // of a whole request; the largest body at 2 Mbit/s
 	idleTimeout       = 2 * time.Minute
 	drainTimeout      = 25 * time.Second // for the requests in flight when told to stop; orchestrators kill after 30 s
 )
@@ -233,13 +250,13 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	if err != nil {
 		return listenError(s.Addr, err)
 	}
-	if os.Getenv("GOGC") == "" { // GOMEMLIMIT is obeyed in any case
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	setMemoryLimit(s.Limits)
 	server := &http.Server{
 		Handler:           routes(s, store, log),
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -309,8 +326,7 @@ func routes(s settings, store *db.DB, log *slog.Logger) http.Handler {
 				func(t, m int) { threads, messages = t, m })
 			return threads, messages, err
 		},
-		Middleware: middleware, MaxPage: s.MaxPage, MaxBody: s.MaxBody, MaxComplexity: s.MaxComplexity,
-		MaxDepth: s.MaxDepth,
+		Middleware: middleware, Limits: s.Limits,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {

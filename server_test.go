@@ -20,6 +20,7 @@ import (
 
 	"github.com/threadstore/threadstore/db"
 	"github.com/threadstore/threadstore/db/dbtest"
+	"github.com/threadstore/threadstore/graph"
 )
 
 var update = flag.Bool("update", false, "TestReadme writes the answers of the tour into README.md")
@@ -62,7 +63,9 @@ func TestDefaults(t *testing.T) {
 	if err := s.parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	want := settings{Addr: "127.0.0.1:8080", MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000, MaxDepth: 20,
+	want := settings{Addr: "127.0.0.1:8080", Limits: graph.Limits{
+		MaxPage: 1000, MaxBody: 33554432, MaxComplexity: 1_000_000, MaxDepth: 20, MaxAnswer: 268435456,
+		MaxMemory: 512 << 20, RequestTimeout: 30},
 		database: db.Options{
 			Driver: db.SQLite, Path: "threads.db", PoolSize: 5, MaxOverflow: 10, PoolTimeout: 30 * time.Second,
 			PoolRecycle: 300 * time.Second}}

@@ -18,6 +18,7 @@ import (
 	"github.com/threadstore/threadstore/db/interchange"
 	"github.com/threadstore/threadstore/graph"
 	"github.com/threadstore/threadstore/graph/httpmw"
+	"github.com/threadstore/threadstore/internal/envconfig"
 )
 
 // api is a server on a database of its own, asked over HTTP.
@@ -37,7 +38,7 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	o := graph.Options{Threads: a.store.Scope("").Threads(), Messages: a.store.Scope("").Messages(),
 		Middleware: httpmw.Options{Log: slog.New(slog.NewTextHandler(a.log,
 			&slog.HandlerOptions{Level: slog.LevelDebug}))},
-		MaxPage: 1000, MaxBody: 32 << 20, MaxComplexity: 1_000_000, MaxDepth: 20,
+		Limits: defaultLimits(t),
 		Sample: func(ctx context.Context) (threads, messages int, err error) {
 			err = interchange.ImportSample(ctx, a.store.Scope("").Threads(),
 				func(t, m int) { threads, messages = t, m })
@@ -55,6 +56,18 @@ func newAPI(t testing.TB, driver db.Driver, change ...func(*graph.Options)) *api
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	return a
+}
+
+// defaultLimits are those of a server without settings.
+func defaultLimits(t testing.TB) (l graph.Limits) {
+	t.Helper()
+	if err := envconfig.Parse(nil, &l); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Complete(0); err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 type apiError struct {

@@ -103,8 +103,7 @@ func BenchmarkCompression(b *testing.B) {
 	dbtest.Import(b, store)
 	server := httptest.NewServer(graph.New(graph.Options{Threads: store.Scope("").Threads(),
 		Messages:   store.Scope("").Messages(),
-		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, MaxPage: 1000, MaxBody: 1 << 20,
-		MaxComplexity: 1_000_000, MaxDepth: 20}))
+		Middleware: httpmw.Options{Log: slog.New(slog.DiscardHandler)}, Limits: defaultLimits(b)}))
 	defer server.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it
 	const (

@@ -445,7 +445,7 @@ func TestReadsWhileDeleting(t *testing.T) {
 
 func TestComplexity(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxComplexity = 1301 })
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxComplexity = 1301 })
 	for _, c := range []struct {
 		query string
 		cost  int
@@ -504,7 +504,7 @@ func TestComplexity(t *testing.T) {
 // TestMaxPage lowers the page maximum below the default limit.
 func TestMaxPage(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxPage = 3 })
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxPage = 3 })
 	for range 5 {
 		a.must(`mutation { saveThread(thread: {attributes: {a: 1}, source: {name: "n"}}) { id } }`, nil)
 	}

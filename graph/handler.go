@@ -13,6 +13,7 @@ import (
 	"github.com/threadstore/threadstore/graph/loaders"
 	"github.com/threadstore/threadstore/graph/transport"
 	"github.com/threadstore/threadstore/graph/validate"
+	"github.com/threadstore/threadstore/internal/budget"
 )
 
 // Options are what New needs.
@@ -22,11 +23,8 @@ type Options struct {
 	// Sample puts the sample data into the store.
 	Sample func(context.Context) (threads, messages int, err error)
 
-	Middleware    httpmw.Options
-	MaxPage       int   // largest limit, 1 or more
-	MaxBody       int64 // largest request body, bytes
-	MaxComplexity int   // largest cost of a request
-	MaxDepth      int   // levels of fields in a document
+	Middleware httpmw.Options
+	Limits     Limits
 
 	gqlgenOnly bool                    // for tests: without our encoders, to compare with
 	observe    graphql.FieldMiddleware // for tests: sees what every field resolves to, may be nil
@@ -39,23 +37,30 @@ type Options struct {
 //	/sample          takes a POST of the playground: sample data for an empty store
 func New(o Options) http.Handler {
 	presenter := &errorPresenter{log: o.Middleware.Log}
-	schema, sdl := schemaFor(o.MaxPage)
+	schema, sdl := schemaFor(o.Limits.MaxPage)
 	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
-		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.MaxPage},
-		Complexity: fieldCosts(o.MaxPage),
+		Resolvers:  &Resolver{Threads: o.Threads, Messages: o.Messages, MaxPage: o.Limits.MaxPage},
+		Complexity: fieldCosts(o.Limits.MaxPage),
 	})
 	gql := handler.New(executable)
-	limits := validate.Options{Schema: schema, MaxComplexity: o.MaxComplexity, MaxDepth: o.MaxDepth}
-	validate.Install(gql, limits, transport.HTTP{MaxBody: o.MaxBody})
+	overHTTP := transport.HTTP{
+		MaxBody: o.Limits.MaxBody, MaxAnswer: o.Limits.MaxAnswer, Memory: budget.NewPool(o.Limits.MaxMemory),
+	}
+	validate.Install(gql, validate.Options{
+		Schema: schema, MaxComplexity: o.Limits.MaxComplexity, MaxDepth: o.Limits.MaxDepth,
+	}, overHTTP)
 	gql.SetErrorPresenter(presenter.present)
 	gql.SetRecoverFunc(recoverPanic)
 	gql.Use(extension.Introspection{})
 	gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 		return next(withProjection(ctx))
 	})
+	gql.AroundOperations(deadline(o.Limits))
 	gql.AroundResponses(loaders.PerResponse(o.Threads, o.Messages))
 	gql.AroundResponses(logFailures(o.Middleware.Log))
+	gql.AroundResponses(overBudget(overHTTP, presenter.present))
+	limitRootFields(gql)
 	gql.AroundFields(introspectionNulls)
 	if o.observe != nil {
 		gql.AroundFields(o.observe)

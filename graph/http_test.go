@@ -30,7 +30,7 @@ const (
 
 func TestHTTP(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxBody = 2000 })
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxBody = 2000 })
 	body := func(query string) string { return fmt.Sprintf(`{"query":%s}`, quoted(query)) }
 	padded := func(n int) string { // a valid request of n bytes
 		b := body(`{ __typename }`)
@@ -231,7 +231,7 @@ func TestSchemaFile(t *testing.T) {
 	if again := a.send("GET", "/schema.graphql", "", "", "If-None-Match", r.header.Get("ETag")); again.status != 304 {
 		t.Errorf("the same again: %d, want 304", again.status)
 	}
-	small := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxPage = 7 })
+	small := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxPage = 7 })
 	want := strings.ReplaceAll(string(text), "limit: Int! = 100\n", "limit: Int! = 7\n")
 	if r := small.send("GET", "/schema.graphql", "", ""); r.body != want || want == string(text) {
 		t.Error("with a page maximum of 7, the schema's default limits are not 7, or something else has changed")
@@ -241,7 +241,7 @@ func TestSchemaFile(t *testing.T) {
 // TestCompression sends what is long enough compressed to those who take it, and to nobody else.
 func TestCompression(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.MaxBody = 100_000 })
+	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxBody = 100_000 })
 	dbtest.Import(t, a.store)
 	query := func(text string) string { return fmt.Sprintf(`{"query":%s}`, quoted(text)) }
 	long, short := query(`{ threads(limit: 5) { messages { content } } }`), query(`{ __typename }`)

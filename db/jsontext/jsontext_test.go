@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -786,7 +787,8 @@ func FuzzParse(f *testing.F) {
 		if CheckUnicode([]byte(text)) != nil {
 			return
 		}
-		got, ok := parse(text)
+		got, refused := Decode([]byte(text))
+		ok := refused == nil
 		d := json.NewDecoder(strings.NewReader(text))
 		d.UseNumber()
 		var want any
@@ -798,4 +800,67 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%.200q: %.200v, %v, and encoding/json %.200v, %v", text, got, ok, want, err)
 		}
 	})
+}
+
+// TestDecodeWithin decodes texts that take much more memory than they are long.
+func TestDecodeWithin(t *testing.T) {
+	t.Parallel()
+	many := func(n int, value string) []byte {
+		return []byte("[" + strings.Repeat(value+",", n-1) + value + "]")
+	}
+	for _, c := range []struct {
+		name string
+		text []byte
+		want error
+	}{
+		{"a million values", many(MaxValues-1, "0"), nil},
+		{"one more", many(MaxValues, "0"), ErrTooManyValues},
+		{"objects in objects", many(MaxValues/2+1, `{"":0}`), ErrTooManyValues},
+		{"empty objects", many(MaxValues, "{}"), ErrTooManyValues},
+	} {
+		_, err := DecodeWithin(c.text, func(int) error { return nil })
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	full := errors.New("full")
+	room := 10_000_000
+	_, err := DecodeWithin(many(MaxValues/4, "{}"), func(n int) error {
+		if room -= n; room < 0 {
+			return full
+		}
+		return nil
+	})
+	if !errors.Is(err, full) {
+		t.Errorf("without the memory for it: %v", err)
+	}
+}
+
+// TestDecodeMemory compares the memory that values take with what is told of it.
+func TestDecodeMemory(t *testing.T) {
+	for _, value := range []string{"{}", `{"":0}`, "[]", "0", `"a"`, "null", "[[[]]]", `{"a":{"b":[1,2,3]},"c":"d"}`,
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":10}`} {
+		text := []byte("[" + strings.Repeat(value+",", 20_000) + value + "]")
+		told := 0
+		before := heap()
+		v, err := DecodeWithin(text, func(n int) error { told += n; return nil })
+		took := heap() - before
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ratio := float64(took) / float64(told); ratio > 1.3 || ratio < 0.3 {
+			t.Errorf("%s takes %.2f of the memory that is told", value, ratio)
+		} else {
+			t.Logf("%s takes %.2f of the memory that is told", value, ratio)
+		}
+		runtime.KeepAlive(v)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

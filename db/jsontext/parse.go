@@ -1,50 +1,82 @@
 package jsontext
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Decode decodes one JSON value and nothing after it; numbers become
 // json.Number. It refuses text that is not UTF-8 and escaped surrogates without
 // their other half, which encoding/json would silently replace.
-func Decode(text []byte) (any, error) {
+func Decode(text []byte) (any, error) { return DecodeWithin(slices.Clone(text), nil) }
+
+// MaxValues is how many values, keys of objects not counted, a text may hold. Each takes a hundred times the memory
+// that it takes in the text, or more.
+const MaxValues = 1_000_000
+
+// ErrTooManyValues is the error for a text of more than MaxValues values.
+var ErrTooManyValues = errors.New("too many values")
+
+// What values take in memory, in bytes, with the place that they have in a list or in an object.
+const (
+	objectBytes  = 56
+	membersBytes = 300 // of the first eight members of an object
+	memberBytes  = 64
+	listBytes    = 56
+	valueBytes   = 32
+)
+
+// DecodeWithin is Decode for texts of unknown origin, which can be small and hold very many values. It tells use how many
+// bytes of memory it is going to take, a few at a time, and returns the error of use. The value's strings are pieces of
+// the text, which must not be changed any more.
+func DecodeWithin(text []byte, use func(bytes int) error) (any, error) {
 	if err := CheckUnicode(text); err != nil {
 		return nil, err
 	}
-	if v, ok := parse(string(text)); ok {
+	p := parser{Scanner: Scanner{text: unsafe.String(unsafe.SliceData(text), len(text))}, use: use}
+	if v := p.value(0); p.Done() && p.err == nil {
 		return v, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	if p.err != nil {
+		return nil, p.err
+	}
+	// It is no JSON: let encoding/json say why. That takes no memory.
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more text after the JSON value")
-	}
-	return v, nil
-}
-
-// parse decodes a JSON text that [CheckUnicode] has passed, as encoding/json
-// does with UseNumber, in a third of the time: strings without escapes and
-// numbers are pieces of the text. It reports false for what is no JSON, for
-// encoding/json to say why.
-func parse(text string) (v any, ok bool) {
-	p := parser{Scanner: Scanner{text: text}}
-	v = p.value(0)
-	return v, p.Done()
+	return nil, errors.New("no JSON")
 }
 
 // maxParseDepth is how deep objects and lists may nest, for encoding/json, too.
 const maxParseDepth = 10_000
 
-type parser struct{ Scanner }
+// parser decodes a text that [CheckUnicode] has passed, as encoding/json does with UseNumber, in a third of the time:
+// strings without escapes and numbers are pieces of the text.
+type parser struct {
+	Scanner
+	use    func(bytes int) error // nil: without limit
+	taken  int                   // bytes that use has not been told of
+	values int
+	err    error
+}
+
+// takeStep is of how many bytes use is told at once.
+const takeStep = 32 << 10
+
+// take takes memory.
+func (p *parser) take(bytes int) {
+	if p.taken += bytes; p.use == nil || p.taken < takeStep || p.err != nil {
+		return
+	}
+	if p.err = p.use(p.taken); p.err != nil {
+		p.failed = true
+	}
+	p.taken = 0
+}
 
 func (p *parser) value(depth int) any {
 	p.space()
@@ -52,14 +84,29 @@ func (p *parser) value(depth int) any {
 		p.failed = true
 		return nil
 	}
+	if p.values++; p.values > MaxValues && p.use != nil {
+		p.err, p.failed = ErrTooManyValues, true
+		return nil
+	}
+	p.take(valueBytes)
 	switch b := p.text[p.at]; {
 	case (b == '{' || b == '[') && depth == maxParseDepth:
 		p.failed = true
 	case b == '{':
+		p.take(objectBytes)
 		object := map[string]any{}
-		p.Object(func(key string) { object[key] = p.value(depth + 1) })
+		p.Object(func(key string) {
+			switch n := len(object); {
+			case n == 0:
+				p.take(membersBytes)
+			case n >= 8:
+				p.take(memberBytes)
+			}
+			object[key] = p.value(depth + 1)
+		})
 		return object
 	case b == '[':
+		p.take(listBytes)
 		list := []any{}
 		p.List(func() { list = append(list, p.value(depth+1)) })
 		return list

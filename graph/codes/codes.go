@@ -9,6 +9,7 @@ const (
 	NotFound            = "NOT_FOUND"
 	Conflict            = "CONFLICT"
 	TooComplex          = "TOO_COMPLEX"
+	ResponseTooLarge    = "RESPONSE_TOO_LARGE"
 	ServiceUnavailable  = "SERVICE_UNAVAILABLE"
 	Timeout             = "TIMEOUT"
 	InternalServerError = "INTERNAL_SERVER_ERROR"

@@ -2,22 +2,33 @@ package encode
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"slices"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/threadstore/threadstore/internal/budget"
 )
 
 // Buffer is an answer that is being written. It is an io.Writer for gqlgen's marshalers.
-type Buffer struct{ B []byte }
+type Buffer struct {
+	B []byte
 
-var buffers = sync.Pool{New: func() any { return &Buffer{make([]byte, prefixRoom, 4<<10)} }}
+	ctx     context.Context // of the request, in whose account the answer is counted
+	account *budget.Account
+	counted int // how much of the answer is counted
+	memory  int // how much of its memory is counted
+	next    int // the length at which to count again
+}
 
-// NewBuffer returns an empty buffer, which goes back to the pool when its Encoded is marshaled.
-func NewBuffer() *Buffer {
+var buffers = sync.Pool{New: func() any { return &Buffer{B: make([]byte, prefixRoom, 4<<10)} }}
+
+// NewBuffer returns an empty buffer for a request, which goes back to the pool when its Encoded is marshaled.
+func NewBuffer(ctx context.Context) *Buffer {
 	b := buffers.Get().(*Buffer)
-	b.B = b.B[:prefixRoom]
+	*b = Buffer{B: b.B[:prefixRoom], ctx: ctx, account: budget.Of(ctx), counted: prefixRoom, next: countStep}
 	return b
 }
 
@@ -27,7 +38,30 @@ const (
 	// prefixRoom is how much room is left at the beginning of a buffer, in bytes,
 	// for what stands before a large piece: the name of its field.
 	prefixRoom = 256
+	// countStep is how much is written between two looks at the request's account, in bytes.
+	countStep = 64 << 10
 )
+
+// Full reports whether the answer has become too large: what is still to be written of it is in vain.
+func (b *Buffer) Full() bool { return len(b.B) >= b.next && !b.count() }
+
+// count counts what was written since the last time, and reports whether that may be.
+func (b *Buffer) count() bool {
+	n := len(b.B) - b.counted
+	b.counted += n
+	b.next = len(b.B) + countStep
+	return b.account.UseAnswer(b.ctx, n) == nil && b.reserve(cap(b.B))
+}
+
+// reserve counts the memory that the buffer takes, if it is more than a small one's.
+func (b *Buffer) reserve(size int) bool {
+	if size <= b.memory || size <= countStep {
+		return true
+	}
+	n := size - b.memory
+	b.memory = size
+	return b.account.Use(b.ctx, n) == nil
+}
 
 func (b *Buffer) Write(p []byte) (int, error) {
 	b.B = append(b.B, p...)
@@ -40,7 +74,10 @@ func (b *Buffer) Write(p []byte) (int, error) {
 func (b *Buffer) GrowForList(start, done, all int) {
 	const enough = 1000 // elements, to estimate the length of the others
 	if done == enough && all > enough {
-		b.B = slices.Grow(b.B, (len(b.B)-start)/enough*(all-enough)*21/20+prefixRoom)
+		more := (len(b.B)-start)/enough*(all-enough)*21/20 + prefixRoom
+		if b.reserve(len(b.B) + more) {
+			b.B = slices.Grow(b.B, more)
+		}
 	}
 }
 
@@ -51,7 +88,10 @@ func (b *Buffer) Marshal(m graphql.Marshaler) bool {
 }
 
 // Encoded returns what was written to the buffer, which must not be used any more.
-func (b *Buffer) Encoded() Encoded { return Encoded{b} }
+func (b *Buffer) Encoded() Encoded {
+	b.count()
+	return Encoded{b}
+}
 
 // Encoded is a finished piece of the answer, to be marshaled once.
 type Encoded struct{ buffer *Buffer }

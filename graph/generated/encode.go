@@ -120,7 +120,7 @@ type encoder struct {
 }
 
 func newEncoder(ctx context.Context, e *executableSchema) *encoder {
-	return &encoder{Buffer: encode.NewBuffer(), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
+	return &encoder{Buffer: encode.NewBuffer(ctx), executionContext: *newExecutionContext(graphql.GetOperationContext(ctx), e, nil)}
 }
 
 func (enc *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
@@ -151,6 +151,9 @@ func (enc *encoder) planAttachment(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeAttachment(objNode *encode.PathNode, plan *encode.Plan, obj *db.Attachment) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -205,6 +208,9 @@ func (enc *encoder) planImagePart(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeImagePart(objNode *encode.PathNode, plan *encode.Plan, obj *db.ImagePart) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -272,6 +278,9 @@ func (enc *encoder) planMessage(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeMessage(objNode *encode.PathNode, plan *encode.Plan, obj *db.Message) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -440,6 +449,9 @@ func (enc *encoder) planMessageMetrics(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeMessageMetrics(objNode *encode.PathNode, plan *encode.Plan, obj *db.Metrics) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -491,6 +503,9 @@ func (enc *encoder) planMessageTiming(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeMessageTiming(objNode *encode.PathNode, plan *encode.Plan, obj *db.Timing) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -534,6 +549,9 @@ func (enc *encoder) planPageInfo(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodePageInfo(objNode *encode.PathNode, plan *encode.Plan, obj *model.PageInfo) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -574,6 +592,9 @@ func (enc *encoder) planTextPart(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeTextPart(objNode *encode.PathNode, plan *encode.Plan, obj *db.TextPart) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -621,6 +642,9 @@ func (enc *encoder) planThread(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeThread(objNode *encode.PathNode, plan *encode.Plan, obj *db.Thread) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -759,6 +783,9 @@ func (enc *encoder) planThreadConnection(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeThreadConnection(objNode *encode.PathNode, plan *encode.Plan, obj *model.ThreadConnection) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -838,6 +865,9 @@ func (enc *encoder) planThreadEdge(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeThreadEdge(objNode *encode.PathNode, plan *encode.Plan, obj *model.ThreadEdge) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -881,6 +911,9 @@ func (enc *encoder) planTokenUsage(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeTokenUsage(objNode *encode.PathNode, plan *encode.Plan, obj *db.TokenUsage) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -924,6 +957,9 @@ func (enc *encoder) planToolCall(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeToolCall(objNode *encode.PathNode, plan *encode.Plan, obj *db.ToolCall) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -964,6 +1000,9 @@ func (enc *encoder) planToolCallFunction(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeToolCallFunction(objNode *encode.PathNode, plan *encode.Plan, obj *db.ToolCallFunction) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {
@@ -1000,6 +1039,9 @@ func (enc *encoder) planWeaveCall(sel ast.SelectionSet) *encode.Plan {
 }
 
 func (enc *encoder) encodeWeaveCall(objNode *encode.PathNode, plan *encode.Plan, obj *db.WeaveCall) bool {
+	if enc.Full() {
+		return false
+	}
 	ok := true
 	enc.B = append(enc.B, '{')
 	for i := range plan.Fields {

@@ -3,9 +3,11 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/threadstore/threadstore/db/jsontext"
 	"github.com/threadstore/threadstore/graph/codes"
+	"github.com/threadstore/threadstore/internal/budget"
 )
 
 // Media types of answers. The first is the default, for clients older than the second.
@@ -30,7 +33,9 @@ const (
 // HTTP is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
 // gqlgen's own transport echoes malformed requests in its answers, and differs in status codes.
 type HTTP struct {
-	MaxBody int64 // bytes
+	MaxBody   int64 // bytes
+	MaxAnswer int64 // bytes, before compression
+	Memory    *budget.Pool
 }
 
 var _ graphql.Transport = HTTP{}
@@ -39,34 +44,37 @@ var _ graphql.Transport = HTTP{}
 // here, too, and an Upgrade that no transport before this one wants is ignored.
 func (HTTP) Supports(*http.Request) bool { return true }
 
-// requestError is a request that HTTP or JSON forbids.
+// requestError is a request that HTTP, JSON or a limit forbids.
 type requestError struct {
 	status  int
 	message string
+	code    string // BAD_USER_INPUT if it is empty
 }
 
 func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	ctx := r.Context()
+	ctx, account := t.Memory.Open(r.Context(), t.MaxAnswer)
+	defer account.Close()
 	contentType := negotiate(r.Header.Values("Accept"))
 	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
-	refuse := func(status int, message string) {
-		err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": codes.BadUserInput}}
-		WriteResponse(w, status, exec.DispatchError(ctx, gqlerror.List{err}))
+	refuse := func(e *requestError) {
+		// Not with the context of an account that has failed: it has ended.
+		err := &gqlerror.Error{Message: e.message, Extensions: map[string]any{"code": cmp.Or(e.code, codes.BadUserInput)}}
+		WriteResponse(w, e.status, exec.DispatchError(r.Context(), gqlerror.List{err}))
 	}
 
 	var params *graphql.RawParams
 	var reqErr *requestError
 	switch r.Method {
 	case http.MethodPost:
-		params, reqErr = t.readBody(w, r)
+		params, reqErr = t.readBody(ctx, w, r)
 	case http.MethodGet, http.MethodHead:
 		params, reqErr = readURL(r.URL)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		reqErr = &requestError{http.StatusMethodNotAllowed, "GraphQL is asked by POST, or queries by GET"}
+		reqErr = &requestError{status: http.StatusMethodNotAllowed, message: "GraphQL is asked by POST, or queries by GET"}
 	}
 	if reqErr != nil {
-		refuse(reqErr.status, reqErr.message)
+		refuse(reqErr)
 		return
 	}
 	params.Headers = r.Header
@@ -85,11 +93,16 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	if r.Method != http.MethodPost && op.Operation.Operation != ast.Query {
 		w.Header().Set("Allow", "POST")
-		refuse(http.StatusMethodNotAllowed, "only queries may be sent by GET")
+		refuse(&requestError{status: http.StatusMethodNotAllowed, message: "only queries may be sent by GET"})
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	WriteResponse(w, http.StatusOK, responses(ctx))
+	response := responses(ctx)
+	status := http.StatusOK
+	if account.Err() == budget.ErrBusy {
+		status = http.StatusServiceUnavailable
+	}
+	WriteResponse(w, status, response)
 }
 
 // maxErrors is how many errors of an invalid document are told: 12 KB of unknown directives would make 600 KB of them.
@@ -120,25 +133,37 @@ func negotiate(accept []string) string {
 	return best
 }
 
-func (t HTTP) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
+func (t HTTP) readBody(
+	ctx context.Context, w http.ResponseWriter, r *http.Request,
+) (*graphql.RawParams, *requestError) {
+	bad := func(status int, format string, args ...any) (*graphql.RawParams, *requestError) {
+		return nil, &requestError{status: status, message: fmt.Sprintf(format, args...)}
+	}
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return nil, &requestError{http.StatusUnsupportedMediaType, "the content type must be application/json"}
+		return bad(http.StatusUnsupportedMediaType, "the content type must be application/json")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.MaxBody))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, &requestError{http.StatusRequestEntityTooLarge, "the request body is too large"}
-		}
-		return nil, &requestError{http.StatusBadRequest, "the request body could not be read"}
+	if r.ContentLength > t.MaxBody {
+		return nil, t.bodyTooLarge()
 	}
-	v, err := jsontext.Decode(body)
-	if err != nil {
-		return nil, &requestError{http.StatusBadRequest,
-			"the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone"}
+	body, reqErr := t.readAll(ctx, w, http.MaxBytesReader(w, r.Body, t.MaxBody), r.ContentLength)
+	if reqErr != nil {
+		return nil, reqErr
+	}
+	account := budget.Of(ctx)
+	v, err := jsontext.DecodeWithin(body, func(bytes int) error { return account.UseInput(ctx, bytes) })
+	switch {
+	case err == nil:
+	case errors.Is(err, jsontext.ErrTooManyValues):
+		return bad(http.StatusBadRequest, "the request body holds more than %d JSON values, which is the limit", jsontext.MaxValues)
+	case account.Err() != nil:
+		return nil, t.budgetRefusal(account.Err())
+	default:
+		return bad(http.StatusBadRequest,
+			"the request body is not valid JSON, or not UTF-8, or holds half of a surrogate pair alone")
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, &requestError{http.StatusBadRequest, "the request body must be a JSON object with a query"}
+		return bad(http.StatusBadRequest, "the request body must be a JSON object with a query")
 	}
 	return toParams(object)
 }
@@ -156,11 +181,11 @@ func isJSON(contentType string) bool {
 func readURL(u *url.URL) (*graphql.RawParams, *requestError) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, &requestError{http.StatusBadRequest, "the URL's query cannot be read"}
+		return nil, &requestError{status: http.StatusBadRequest, message: "the URL's query cannot be read"}
 	}
 	for name, list := range values {
 		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(list, "")) {
-			return nil, &requestError{http.StatusBadRequest, "the URL's query must be UTF-8"}
+			return nil, &requestError{status: http.StatusBadRequest, message: "the URL's query must be UTF-8"}
 		}
 	}
 	object := map[string]any{}
@@ -172,7 +197,7 @@ func readURL(u *url.URL) (*graphql.RawParams, *requestError) {
 			object[name] = text
 		default:
 			if object[name], err = jsontext.Decode([]byte(text)); err != nil {
-				return nil, &requestError{http.StatusBadRequest, name + " must be JSON in UTF-8"}
+				return nil, &requestError{status: http.StatusBadRequest, message: name + " must be JSON in UTF-8"}
 			}
 		}
 	}
@@ -183,7 +208,7 @@ func readURL(u *url.URL) (*graphql.RawParams, *requestError) {
 func toParams(object map[string]any) (*graphql.RawParams, *requestError) {
 	p := &graphql.RawParams{}
 	bad := func(name, want string) *requestError {
-		return &requestError{http.StatusBadRequest, name + " must be " + want}
+		return &requestError{status: http.StatusBadRequest, message: name + " must be " + want}
 	}
 	var ok bool
 	if p.Query, ok = object["query"].(string); !ok || p.Query == "" {
@@ -287,8 +312,13 @@ func WriteResponse(w http.ResponseWriter, status int, response *graphql.Response
 	}
 	after.WriteString("}")
 	w.Header().Set("Content-Length", strconv.Itoa(before.Len()+len(response.Data)+after.Len()))
-	w.WriteHeader(status)
-	for _, part := range [][]byte{before.Bytes(), response.Data, after.Bytes()} {
-		_, _ = w.Write(part) // the client may be gone
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
 	}
+	w.WriteHeader(status)
+	sender := newSender(w)
+	for _, part := range [][]byte{before.Bytes(), response.Data, after.Bytes()} {
+		sender.send(part)
+	}
+	sender.done()
 }

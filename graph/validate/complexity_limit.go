@@ -18,8 +18,9 @@ const MaxCost = 1 << 50
 // counts a fragment again wherever it is spread, so that sixty fragments that each
 // spread the next one twice would keep it busy for years. This one counts each once.
 type complexityLimit struct {
-	limit  int
-	schema graphql.ExecutableSchema
+	limit         int
+	schema        graphql.ExecutableSchema
+	introspection introspectionCosts
 }
 
 var _ graphql.OperationContextMutator = &complexityLimit{}
@@ -28,6 +29,7 @@ func (*complexityLimit) ExtensionName() string { return "ComplexityLimit" }
 
 func (l *complexityLimit) Validate(es graphql.ExecutableSchema) error {
 	l.schema = es
+	l.introspection = newIntrospectionCosts(es.Schema())
 	return nil
 }
 
@@ -36,8 +38,10 @@ func (l *complexityLimit) MutateOperationContext(ctx context.Context, op *graphq
 	if cost := c.selections(op.Operation.SelectionSet); cost > l.limit {
 		const message = "the request costs %d, and the limit is %d: ask for fewer fields or smaller pages"
 		err := gqlerror.Errorf(message, cost, l.limit)
-		err.Extensions = map[string]any{"code": codes.TooComplex}
-		return err
+		return withCode(err, codes.TooComplex)
+	}
+	if cost := l.introspection.selections(op.Operation.SelectionSet, map[string]int{}); cost > 0 {
+		return l.introspection.check(ctx, cost)
 	}
 	return nil
 }

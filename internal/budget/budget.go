@@ -19,6 +19,8 @@ var (
 	ErrBusy = errors.New("the requests under way hold all memory there is for them")
 	// ErrNeverFits: the request would need more than there is for all together.
 	ErrNeverFits = errors.New("the request would need more memory than there is for all together")
+	// ErrInputTooLarge is ErrNeverFits for what the client has sent.
+	ErrInputTooLarge = errors.New("the request's input would need more memory than there is for all together")
 	// ErrAnswerTooLarge: the answer is longer than any may be.
 	ErrAnswerTooLarge = errors.New("the answer is larger than an answer may be")
 )
@@ -90,10 +92,22 @@ func (a *Account) Use(ctx context.Context, n int) error {
 	if a == nil {
 		return nil
 	}
+	return a.use(ctx, n, ErrNeverFits)
+}
+
+// UseInput counts n bytes more of what the client has sent, or of what is made of it.
+func (a *Account) UseInput(ctx context.Context, n int) error {
+	if a == nil {
+		return nil
+	}
+	return a.use(ctx, n, ErrInputTooLarge)
+}
+
+func (a *Account) use(ctx context.Context, n int, neverFits error) error {
 	if a.used.Add(int64(n)) <= a.held.Load() {
 		return a.Err()
 	}
-	return a.take(ctx)
+	return a.take(ctx, neverFits)
 }
 
 // UseAnswer counts n bytes more of the answer, in memory too.
@@ -124,8 +138,8 @@ func (a *Account) setErr(err error) error {
 	return a.Err()
 }
 
-// take takes from the pool what is used and not yet held.
-func (a *Account) take(ctx context.Context) error {
+// take takes from the pool what is used and not yet held; neverFits is the error if the pool is too small for it.
+func (a *Account) take(ctx context.Context, neverFits error) error {
 	select {
 	case a.mu <- struct{}{}:
 		defer func() { <-a.mu }()
@@ -141,7 +155,7 @@ func (a *Account) take(ctx context.Context) error {
 	}
 	missing = (missing + step - 1) / step * step
 	if a.held.Load()+missing > a.pool.size-a.pool.size/reserved {
-		return a.setErr(ErrNeverFits)
+		return a.setErr(neverFits)
 	}
 	if a.small+missing <= maxSmall && a.pool.small.TryAcquire(missing) {
 		a.small += missing

@@ -37,10 +37,15 @@ func Parse(environment map[string]string, to any) error {
 
 // kindOf says what the variable must be, after the field of to that it fills.
 func kindOf(to any, variable string) string {
-	t := reflect.TypeOf(to).Elem()
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("env") == variable && f.Type.Kind() == reflect.Bool {
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(to).Elem()) {
+		if f.Tag.Get("env") != variable {
+			continue
+		}
+		switch f.Type.Kind() {
+		case reflect.Bool:
 			return "true or false"
+		case reflect.Float64:
+			return "a number"
 		}
 	}
 	return "a whole number"

@@ -1,0 +1,81 @@
+package validate
+
+import (
+	"context"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/threadstore/threadstore/graph/codes"
+	"github.com/threadstore/threadstore/internal/budget"
+)
+
+// maxIntrospection is how many fields of the schema's description an answer may have, counted as if each list were as long
+// as the longest of its kind. Tools ask for all of it, once, which is a quarter of that.
+const maxIntrospection = 400_000
+
+// introspectionBytes is about what a field of the schema's description takes while gqlgen makes an answer of it.
+const introspectionBytes = 250
+
+// introspectionCosts is the longest list of each field of the schema's description.
+type introspectionCosts map[string]int
+
+func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
+	longest := introspectionCosts{"types": len(s.Types), "directives": len(s.Directives)}
+	grow := func(field string, n int) { longest[field] = max(longest[field], n, 1) }
+	for _, d := range s.Types {
+		if d.Kind == ast.InputObject {
+			grow("inputFields", len(d.Fields))
+		} else {
+			grow("fields", len(d.Fields))
+		}
+		grow("enumValues", len(d.EnumValues))
+		grow("interfaces", len(d.Interfaces))
+		grow("possibleTypes", len(s.PossibleTypes[d.Name]))
+		for _, f := range d.Fields {
+			grow("args", len(f.Arguments))
+		}
+	}
+	for _, d := range s.Directives {
+		grow("args", len(d.Arguments))
+		grow("locations", len(d.Locations))
+	}
+	return longest
+}
+
+// selections returns how many fields of the schema's description a selection set asks for.
+func (c introspectionCosts) selections(set ast.SelectionSet, fragments map[string]int) (sum int) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			below := c.selections(s.SelectionSet, fragments)
+			if strings.HasPrefix(s.ObjectDefinition.Name, "__") || s.Name == "__schema" || s.Name == "__type" {
+				below = 1 + below*max(c[s.Name], 1)
+			}
+			sum += below
+		case *ast.InlineFragment:
+			sum += c.selections(s.SelectionSet, fragments)
+		case *ast.FragmentSpread:
+			n, counted := fragments[s.Name]
+			if !counted {
+				n = c.selections(s.Definition.SelectionSet, fragments)
+				fragments[s.Name] = n
+			}
+			sum += n
+		}
+		sum = min(sum, MaxCost/1024) // times the longest list, it is far from an overflow
+	}
+	return sum
+}
+
+// check refuses a description of the schema that is too long, and counts the memory of one that is not.
+func (c introspectionCosts) check(ctx context.Context, cost int) *gqlerror.Error {
+	if cost > maxIntrospection {
+		return withCode(gqlerror.Errorf("the request asks for up to %d fields of the schema's description, and the limit is %d: "+
+			"ask for it once", cost, maxIntrospection), codes.TooComplex)
+	}
+	// An error of the account is told at the end.
+	_ = budget.Of(ctx).Use(ctx, cost/16*introspectionBytes)
+	return nil
+}
