@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/99designs/gqlgen/graphql/introspection"
+	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -11,18 +13,21 @@ import (
 	"github.com/threadstore/threadstore/internal/budget"
 )
 
-// maxIntrospection is how many fields of the schema's description an answer may have, counted as if each list were as long
-// as the longest of its kind. Tools ask for all of it, once, which is a quarter of that.
-const maxIntrospection = 400_000
+// maxIntrospection is how many times as much of the schema's description may be asked for as tools ask for, who want all
+// of it, once. It is counted as if each list were as long as the longest of its kind.
+const maxIntrospection = 3
 
 // introspectionBytes is about what a field of the schema's description takes while gqlgen makes an answer of it.
 const introspectionBytes = 250
 
-// introspectionCosts is the longest list of each field of the schema's description.
-type introspectionCosts map[string]int
+// introspectionCosts counts what is asked for of the schema's description.
+type introspectionCosts struct {
+	longest map[string]int // list of each field
+	limit   int
+}
 
 func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
-	longest := introspectionCosts{"types": len(s.Types), "directives": len(s.Directives)}
+	longest := map[string]int{"types": len(s.Types), "directives": len(s.Directives)}
 	grow := func(field string, n int) { longest[field] = max(longest[field], n, 1) }
 	for _, d := range s.Types {
 		if d.Kind == ast.InputObject {
@@ -41,7 +46,13 @@ func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
 		grow("args", len(d.Arguments))
 		grow("locations", len(d.Locations))
 	}
-	return longest
+	c := introspectionCosts{longest: longest}
+	all, err := gqlparser.LoadQuery(s, introspection.Query)
+	if err != nil {
+		panic(err) // for a query of gqlgen's that is no longer valid
+	}
+	c.limit = maxIntrospection * c.selections(all.Operations[0].SelectionSet, map[string]int{})
+	return c
 }
 
 // selections returns how many fields of the schema's description a selection set asks for.
@@ -51,7 +62,7 @@ func (c introspectionCosts) selections(set ast.SelectionSet, fragments map[strin
 		case *ast.Field:
 			below := c.selections(s.SelectionSet, fragments)
 			if strings.HasPrefix(s.ObjectDefinition.Name, "__") || s.Name == "__schema" || s.Name == "__type" {
-				below = 1 + below*max(c[s.Name], 1)
+				below = 1 + below*max(c.longest[s.Name], 1)
 			}
 			sum += below
 		case *ast.InlineFragment:
@@ -71,9 +82,9 @@ func (c introspectionCosts) selections(set ast.SelectionSet, fragments map[strin
 
 // check refuses a description of the schema that is too long, and counts the memory of one that is not.
 func (c introspectionCosts) check(ctx context.Context, cost int) *gqlerror.Error {
-	if cost > maxIntrospection {
+	if cost > c.limit {
 		return withCode(gqlerror.Errorf("the request asks for up to %d fields of the schema's description, and the limit is %d: "+
-			"ask for it once", cost, maxIntrospection), codes.TooComplex)
+			"ask for it once", cost, c.limit), codes.TooComplex)
 	}
 	// An error of the account is told at the end.
 	_ = budget.Of(ctx).Use(ctx, cost/16*introspectionBytes)
