@@ -31,7 +31,7 @@ type DB struct {
 	finds      *coalesce.Coalescer[findRequest]
 	threads    *coalesce.Coalescer[threadRequest]
 	background tasks // work whose caller may be gone; Close waits for it
-	frequent   frequentValues
+	common     commonProperties
 	queries    sync.Map // query text as written -> as the dialect has it
 	log        *slog.Logger
 	now        func() time.Time
@@ -72,13 +72,13 @@ func Open(o Options, h Hooks) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		dialect:  d,
-		options:  o,
-		log:      h.Log,
-		now:      h.Now,
-		newID:    newUUID,
-		changed:  h.Changes,
-		frequent: frequentValues{seed: maphash.MakeSeed()},
+		dialect: d,
+		options: o,
+		log:     h.Log,
+		now:     h.Now,
+		newID:   newUUID,
+		changed: h.Changes,
+		common:  commonProperties{seed: maphash.MakeSeed()},
 	}
 	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
 	l := coalesce.Limits{

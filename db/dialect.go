@@ -20,9 +20,9 @@ import (
 //	{text of} … {as text}  a time as text
 //	{bytes of} … {as bytes}  a text in the form that its driver reads fastest
 //	{lock}  locks the selected rows until the transaction ends
-//	{properties of d}, {thread of p}
+//	{matches p of r}, {thread t of p}
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
-//	{limit if many}  in find: a bound limit, for when driver has many rows
+//	{limit if walked}  in find: a bound limit, of the half that walks the threads (on SQLite 0 if that half is off)
 //	{on disk}  after the columns of a SELECT that writes without a transaction: waits for
 //	        the disk, if the connection does not by itself
 //

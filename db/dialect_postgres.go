@@ -112,9 +112,9 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{text of}", "CAST(", "{as text}", " AS text)",
 		"{bytes of}", "", "{as bytes}", "",
 		"{lock}", "FOR UPDATE",
-		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = d.tenant AND p.key = d.key AND p.value = d.value OFFSET 0) AS p",
-		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
-		"{limit if many}", "LIMIT ?",
+		"{matches p of r}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = r.tenant AND p.key = r.key AND p.value = r.value OFFSET 0) AS p",
+		"{thread t of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
+		"{limit if walked}", "LIMIT ?",
 		"{on disk}", onDisk,
 	)
 }

@@ -27,9 +27,9 @@ var sqlite3 = dialect{
 		"{text of}", "", "{as text}", "", // it is
 		"{bytes of}", "CAST(", "{as bytes}", " AS blob)",
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
-		"{properties of d}", "thread_properties p", // CROSS JOIN keeps the order
-		"{thread of p}", "threads t",
-		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
+		"{matches p of r}", "thread_properties p", // CROSS JOIN keeps the order
+		"{thread t of p}", "threads t",
+		"{limit if walked}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM rarest)", maxCount),
 	),
 	ownBytes:   true,
 	snapshot:   "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
