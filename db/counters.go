@@ -25,7 +25,7 @@ type Counters struct {
 	Messages     Counts
 }
 
-// add gives the message the place after those counted, and counts it.
+// add gives the message the sequence or position after those counted, and counts it.
 func (c *Counters) add(m *Message) {
 	for i, r := range roles {
 		if r == m.Role {

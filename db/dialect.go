@@ -13,7 +13,7 @@ import (
 // written once, with these words where the databases have their own:
 //
 //	{in}    equals one of a bound list of strings
-//	{keys}  a bound list of strings as rows k, columns value and key, the place from 0
+//	{keys}  a bound list of strings as rows k, columns value and key, the index from 0
 //	{rows}  a bound JSON list of lists as rows, column value
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
@@ -23,8 +23,8 @@ import (
 //	{matches p of r}, {thread t of p}
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
 //	{limit if walked}  in find: a bound limit, of the half that walks the threads (on SQLite 0 if that half is off)
-//	{on disk}  after the columns of a SELECT that writes without a transaction: waits for
-//	        the disk, if the connection does not by itself
+//	{sync commit}  after the columns of a SELECT that writes, without a transaction around it: sets
+//	        synchronous_commit, where the connection cannot keep it
 //
 // Each has a case in the conformance suite that fails when the answers differ.
 type dialect struct {

@@ -23,7 +23,7 @@ import (
 var postgres = dialect{
 	driver:       PostgreSQL,
 	bindType:     sqlx.DOLLAR,
-	words:        postgresWords(""), // the connection waits for the disk
+	words:        postgresWords(""), // the connection has synchronous_commit on
 	validJSON:    true,
 	lateral:      true,
 	writableCTE:  true,
@@ -48,7 +48,7 @@ var postgres = dialect{
 				if e.Constraint == "messages_pkey" {
 					return duplicate
 				}
-				return other // a place taken twice, which our counters should not let happen
+				return other // an ordinal taken twice, which our counters should not let happen
 			case "40001", "40P01":
 				return retryable
 			case "25006", // read-only: a replica, or a failed-over primary
@@ -102,7 +102,7 @@ func withTxPooling(d dialect) dialect {
 	return d
 }
 
-func postgresWords(onDisk string) *strings.Replacer {
+func postgresWords(syncCommit string) *strings.Replacer {
 	return strings.NewReplacer(
 		"{in}", "= ANY (CAST(? AS text[]))",
 		"{keys}", "(SELECT u.value, u.n - 1 AS key FROM unnest(CAST(? AS text[])) WITH ORDINALITY AS u(value, n)) AS k",
@@ -115,7 +115,7 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{matches p of r}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = r.tenant AND p.key = r.key AND p.value = r.value OFFSET 0) AS p",
 		"{thread t of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
 		"{limit if walked}", "LIMIT ?",
-		"{on disk}", onDisk,
+		"{sync commit}", syncCommit,
 	)
 }
 

@@ -37,7 +37,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 
 var errUnknownThread = &Error{Code: NotFound, Reason: "there is no thread with this id"}
 
-// fresh returns the messages as they are stored if they are new, without their places.
+// fresh returns the messages as they are stored if they are new, without a sequence or position.
 func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, error) {
 	now := r.db.Now()
 	fresh := make([]*Message, len(patches))
@@ -156,8 +156,8 @@ type appendResult struct {
 	thread  *Thread
 }
 
-// read reads a row of the selected columns of the thread and the place of the
-// message: among the system messages, or among the others.
+// read reads a row of the selected columns of the thread and the number that
+// [Message.assignSequence] takes.
 func (one *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (change, error) {
 	var n columnInt
 	if _ = n.Scan(v[len(selected)]); n.err != nil {
@@ -222,14 +222,14 @@ func (one *appendRequest) differs(from []*appendRequest) bool {
 }
 
 // appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
-// the place, which the thread's row gives.
-var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.bulk(), placed)...)
+// the sequence and the position, which the thread's row gives.
+var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.bulk(), fromCounters)...)
 
-func placed(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
+func fromCounters(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
 
 // appendStatement appends messages of different threads by one statement of
-// PostgreSQL: it takes the next place from each thread's row, which it locks, and
-// puts the message there. Nothing is appended where there is no such thread.
+// PostgreSQL: it takes the next sequence, or a system message's next position, from
+// each thread's row, which it locks, and inserts the message with it. Nothing is appended where there is no such thread.
 // With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
 func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, skipLocked bool) error {
 	d := r.db.dialect
@@ -241,7 +241,7 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		threadIDs[i] = one.message.ThreadID
 		rows[i] = []any{i}
 		for n, v := range messageTable.values(&one.message, d) {
-			if !placed(bulkColumn{name: messageTable.written[n].name}) {
+			if !fromCounters(bulkColumn{name: messageTable.written[n].name}) {
 				rows[i] = append(rows[i], v)
 			}
 		}
@@ -263,13 +263,13 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 				` + addToCounters("t.", oneMessage(role)) + `
 			FROM ` + from + lock + ` WHERE t.tenant = ? AND t.id = ` + threadID + `
 			RETURNING ` + threadTable.names("t.", columns) + `,
-				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
+				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS number, g.*
 		), m AS (
 			INSERT INTO messages (tenant, sequence, position, ` + names(appendColumns[1:]) + `)
-			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END,
-				CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
+			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.number END,
+				CASE WHEN ` + role + ` = 'system' THEN g.number ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
-		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
+		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.number{sync commit} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
 	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// renumberOffset is added to a place while its message moves to another one: unique
+// renumberOffset is added to the sequence or position of a message while it moves: unique
 // indexes are checked row by row, and no thread is that long.
 const renumberOffset = 1 << 40
 
@@ -14,12 +14,12 @@ const renumberOffset = 1 << 40
 type messageDiff struct {
 	Counters       // of the thread, then
 	added, updated []*Message
-	moved          []string // of the updated, those whose place changed
+	moved          []string // of the updated, those whose sequence or position changed
 	unknown        []string // ids of the added that the client chose
 	dropped        []string
 }
 
-// diffMessages puts list in the place of the stored messages: known ids are updated,
+// diffMessages works out how list replaces the stored messages: known ids are updated,
 // new ones added, the rest dropped. With resetKnown, the stored fields of known ones do not count.
 func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
 	var r messageDiff
@@ -91,7 +91,7 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 	return r, insert(ctx, s, r.added)
 }
 
-// makeRoom moves messages out of the way of others that come to their places.
+// makeRoom moves messages out of the way of others that get their sequences or positions.
 func makeRoom(ctx context.Context, s session, threadID string, ids []string) error {
 	if len(ids) == 0 {
 		return nil

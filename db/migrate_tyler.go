@@ -349,7 +349,7 @@ func adopted(s session, messages []*Message) [][]any {
 	return rows
 }
 
-// assignSequences gives Tyler's messages their places. Their sequences stay, unless they
+// assignSequences gives Tyler's messages their positions. Their sequences stay, unless they
 // could not be ours (two messages on one, or a system message not on 0): then
 // the thread is numbered anew in the same order.
 func assignSequences(messages []*Message) {

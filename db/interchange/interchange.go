@@ -299,7 +299,7 @@ func decode(line []byte) (p db.ThreadPatch, updatedAt time.Time, err error) {
 	return p, updatedAt, nil
 }
 
-func message(v any, threadID string, place int, created time.Time) (p db.MessagePatch, err error) {
+func message(v any, threadID string, index int, created time.Time) (p db.MessagePatch, err error) {
 	fields, ok := v.(map[string]any)
 	if !ok {
 		return p, db.Invalidf(nil, "must be an object")
@@ -307,7 +307,7 @@ func message(v any, threadID string, place int, created time.Time) (p db.Message
 	o := &object{fields: fields}
 	if p.ID = o.text("id"); p.ID == nil {
 		// Tyler gives every message an id. One without gets the same each time it is imported.
-		id := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", threadID, place)).String()
+		id := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", threadID, index)).String()
 		p.ID = &id
 	}
 	if role := o.text("role"); role != nil {

@@ -639,7 +639,7 @@ func TestExport(t *testing.T) {
 			head + strings.Replace(message("m", "user", 1, `null`, ""), "15:00:00+00:00", "15:00:00.000001+00:00", 1) + tail},
 		{"everything of a message, in Tyler's order", thread("x", `{"attachments":[{"filename":"f"}],"attributes":{"a":1},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}],"tool_call_id":"t","name":"n","role":"tool","id":"m","content":"c"}`),
 			head + message("m", "tool", 1, `"c"`, `,"name":"n","tool_call_id":"t","tool_calls":[{"function":{"arguments":"","name":"f"},"id":"c","type":"function"}],"attributes":{"a":1},"attachments":[{"filename":"f"}]`) + tail},
-		{"sequences: by place, system messages first", thread("x", `{"id":"a","role":"user","sequence":9}`, `{"id":"b","role":"system","sequence":9}`, `{"id":"c","role":"assistant"}`, `{"id":"d","role":"system"}`),
+		{"sequences: by index, system messages first", thread("x", `{"id":"a","role":"user","sequence":9}`, `{"id":"b","role":"system","sequence":9}`, `{"id":"c","role":"assistant"}`, `{"id":"d","role":"system"}`),
 			head + strings.Join([]string{message("b", "system", 0, "null", ""), message("d", "system", 0, "null", ""), message("a", "user", 1, "null", ""), message("c", "assistant", 2, "null", "")}, ",") + tail},
 	} {
 		t.Run(c.name, func(t *testing.T) {
