@@ -40,7 +40,7 @@ func record(ctx context.Context, s session, changes []change) error {
 			continue
 		}
 		args := []any{s.db.dialect.formatTime(c.thread.UpdatedAt)}
-		for _, n := range c.Counters.list() {
+		for _, n := range c.Counters.inColumns() {
 			args = append(args, n)
 		}
 		if _, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), `+

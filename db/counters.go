@@ -49,8 +49,8 @@ func (c Counters) minus(other Counters) Counters {
 	return c
 }
 
-// list returns the counters in the order of counterColumns.
-func (c Counters) list() []int { return append([]int{c.LastSequence}, c.Messages[:]...) }
+// inColumns returns the counters in the order of counterColumns.
+func (c Counters) inColumns() []int { return append([]int{c.LastSequence}, c.Messages[:]...) }
 
 // counterColumns hold the counters of a thread: the highest sequence, and the counts in the order of roles.
 var counterColumns = func() []string {
@@ -109,7 +109,7 @@ func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[
 	}
 	err := r.read(ctx, func(s session) error {
 		return s.rows(ctx, &rows, `SELECT t.id, `+selectCounters+` FROM threads t WHERE t.tenant = ? AND t.id {in}`,
-			s.tenant, s.db.dialect.list(threadIDs))
+			s.tenant, s.db.dialect.array(threadIDs))
 	})
 	if err != nil {
 		return nil, err

@@ -43,11 +43,11 @@ type dialect struct {
 	writableCTE bool
 	// sessionLocks: a lock can be held over several transactions.
 	sessionLocks bool
-	// list returns strings as {in} and {keys} bind them.
-	list func([]string) any
-	// bulk returns a statement that inserts rows for a tenant, of which there are at most bulkRows.
-	bulk     func(tenant, table string, columns []bulkColumn, rows [][]any) (query string, args []any)
-	bulkRows int
+	// array returns strings as {in} and {keys} bind them.
+	array func([]string) any
+	// bulkInsert returns a statement that inserts rows for a tenant, of which there are at most maxBulkRows.
+	bulkInsert  func(tenant, table string, columns []bulkColumn, rows [][]any) (query string, args []any)
+	maxBulkRows int
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.

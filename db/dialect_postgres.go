@@ -29,9 +29,9 @@ var postgres = dialect{
 	writableCTE:  true,
 	sessionLocks: true,
 	snapshot:     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-	bulk:         insertArrays,
-	bulkRows:     100_000, // as many as there are
-	list:         func(s []string) any { return pq.StringArray(s) },
+	bulkInsert:   insertArrays,
+	maxBulkRows:  100_000, // as many as there are
+	array:        func(s []string) any { return pq.StringArray(s) },
 	formatTime:   func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (opened, error) {
 		params := maps.Clone(o.Postgres)
@@ -135,7 +135,7 @@ var planner = map[string]string{
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
 func insertArrays(tenant, table string, columns []bulkColumn, rows [][]any) (string, []any) {
 	from, values, args := unnested("u", columns, rows)
-	return `INSERT INTO ` + table + ` (tenant, ` + names(columns) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from, append([]any{tenant}, args...)
+	return `INSERT INTO ` + table + ` (tenant, ` + columnNames(columns) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from, append([]any{tenant}, args...)
 }
 
 // unnested returns bound arrays, one for each column, as rows with an alias,

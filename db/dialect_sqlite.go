@@ -31,12 +31,12 @@ var sqlite3 = dialect{
 		"{thread t of p}", "threads t",
 		"{limit if walked}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM rarest)", maxCount),
 	),
-	ownBytes:   true,
-	snapshot:   "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
-	bulk:       insertValues,
-	bulkRows:   200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
-	list:       func(s []string) any { return bind(s) },
-	formatTime: func(t time.Time) string { return t.Format(sqliteTime) },
+	ownBytes:    true,
+	snapshot:    "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
+	bulkInsert:  insertValues,
+	maxBulkRows: 200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
+	array:       func(s []string) any { return bind(s) },
+	formatTime:  func(t time.Time) string { return t.Format(sqliteTime) },
 	open: func(o Options) (opened, error) {
 		if o.Path == Memory {
 			return opened{writer: sqliteConnector(":memory:?" + pragmas("memory").Encode()), single: true, memory: true}, nil
@@ -119,5 +119,5 @@ func insertValues(tenant, table string, columns []bulkColumn, rows [][]any) (str
 	for _, r := range rows {
 		args = append(args, r...)
 	}
-	return `INSERT OR FAIL INTO ` + table + ` (tenant, ` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
+	return `INSERT OR FAIL INTO ` + table + ` (tenant, ` + columnNames(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
 }

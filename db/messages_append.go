@@ -223,7 +223,7 @@ func (one *appendRequest) differs(from []*appendRequest) bool {
 
 // appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
 // the sequence and the position, which the thread's row gives.
-var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.bulk(), fromCounters)...)
+var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.writtenColumns(), fromCounters)...)
 
 func fromCounters(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
 
@@ -255,21 +255,21 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		free = `free AS MATERIALIZED (
 				SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in} FOR UPDATE SKIP LOCKED
 			), `
-		args = append([]any{r.tenant, d.list(threadIDs)}, args...)
+		args = append([]any{r.tenant, d.array(threadIDs)}, args...)
 		threadID = `free.id AND free.id = ` + threadID
 	}
 	query := `WITH ` + free + `t AS (
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
 				` + addToCounters("t.", oneMessage(role)) + `
 			FROM ` + from + lock + ` WHERE t.tenant = ? AND t.id = ` + threadID + `
-			RETURNING ` + threadTable.names("t.", columns) + `,
+			RETURNING ` + threadTable.plainList("t.", columns) + `,
 				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS number, g.*
 		), m AS (
-			INSERT INTO messages (tenant, sequence, position, ` + names(appendColumns[1:]) + `)
+			INSERT INTO messages (tenant, sequence, position, ` + columnNames(appendColumns[1:]) + `)
 			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.number END,
 				CASE WHEN ` + role + ` = 'system' THEN g.number ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
 		)
-		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.number{sync commit} FROM t`
+		SELECT CAST(t.c0 AS bigint), ` + threadTable.selectList(columns) + `, t.number{sync commit} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
 	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
@@ -348,7 +348,7 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	err = s.each(ctx, `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(round)-1)+`)
 		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
 		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
+		RETURNING `+threadTable.plainList("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
 		one := byThread[v[0].(string)]
 		if one.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]
@@ -364,5 +364,5 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	if err != nil {
 		return nil, err
 	}
-	return changes, insertBulk(ctx, s, "messages", messageTable.bulk(), added)
+	return changes, insertBulk(ctx, s, "messages", messageTable.writtenColumns(), added)
 }

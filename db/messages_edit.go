@@ -46,7 +46,7 @@ func deleteMessages(ctx context.Context, s session, threadID string, ids []strin
 		return nil
 	}
 	_, err := s.exec(ctx, `DELETE FROM messages WHERE tenant = ? AND thread_id = ? AND id {in}`,
-		s.tenant, threadID, s.db.dialect.list(ids))
+		s.tenant, threadID, s.db.dialect.array(ids))
 	return err
 }
 

@@ -98,6 +98,6 @@ func makeRoom(ctx context.Context, s session, threadID string, ids []string) err
 	}
 	_, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 			position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-		WHERE tenant = ? AND thread_id = ? AND id {in}`, renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.list(ids))
+		WHERE tenant = ? AND thread_id = ? AND id {in}`, renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.array(ids))
 	return err
 }

@@ -141,8 +141,8 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 		q.Limit = maxBatchMessages + 1
 	}
 	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
-		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = k.value
-		UNION ALL SELECT * FROM (SELECT `+threadTable.nulls(threads)+`, `+messageTable.list(messages)+` FROM `, r.db.dialect.list(ids), r.tenant)
+		SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = k.value
+		UNION ALL SELECT * FROM (SELECT `+threadTable.nullList(threads)+`, `+messageTable.selectList(messages)+` FROM `, r.db.dialect.array(ids), r.tenant)
 	q.from("m", nil)
 	q.upToLimit("m")
 	q.add(`) AS w) AS u`)
@@ -185,7 +185,7 @@ func rereadWithIDs(wanted Columns, read func(Columns) error) error {
 
 func readWindows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: threadIDs}
-	selected, before := messageTable.list(columns), 0
+	selected, before := messageTable.selectList(columns), 0
 	if len(threadIDs) > 1 {
 		selected, before = `k.key, `+selected, 1
 	}
@@ -214,8 +214,8 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 // readWithThread reads a row of the thread, then those of its messages; each has nulls for the columns of the other.
 func readWithThread(ctx context.Context, s session, threadID string, w Window, threads, messages Columns) (thread *Thread, _ []*Message, err error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: []string{threadID}}
-	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
-	q.messages(threadTable.nulls(threads) + `, ` + messageTable.list(messages))
+	q.add(`SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
+	q.messages(threadTable.nullList(threads) + `, ` + messageTable.selectList(messages))
 	q.add(`) AS u`)
 	read := newWithThread(threads, messages)
 	var list messageList
@@ -282,11 +282,11 @@ func (q *windowQuery) add(text string, more ...any) {
 // if the threads are several. It asks for an order only where that decides what
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
-	ofRoles := q.Roles.list()
+	ofRoles := q.Roles.roles()
 	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
 	q.add(`SELECT ` + selected + ` FROM `)
 	if !one {
-		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))
+		q.add(`{keys} CROSS JOIN `, q.dialect.array(q.threads))
 	}
 	switch {
 	case q.Limit < 0 && (one || !q.dialect.lateral):

@@ -300,7 +300,7 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 	if err := s.rows(ctx, &rows, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
 			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes, COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
 			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments, CAST(m.metrics AS text) AS metrics
-		FROM `+tylerMessages+` m WHERE m.thread_id {in}`, s.db.dialect.list(threadIDs)); err != nil {
+		FROM `+tylerMessages+` m WHERE m.thread_id {in}`, s.db.dialect.array(threadIDs)); err != nil {
 		return err
 	}
 	for i := range rows {

@@ -48,8 +48,8 @@ func (t *table[Row]) values(row *Row, d *dialect) []any {
 	return values
 }
 
-// bulk returns the written columns, as [insertBulk] takes them.
-func (t *table[Row]) bulk() []bulkColumn {
+// writtenColumns returns the written columns, as [insertBulk] takes them.
+func (t *table[Row]) writtenColumns() []bulkColumn {
 	columns := make([]bulkColumn, len(t.written))
 	for i, c := range t.written {
 		columns[i] = bulkColumn{c.name, c.kind}
@@ -61,7 +61,7 @@ func (t *table[Row]) bulk() []bulkColumn {
 func (t *table[Row]) insertRows(into string) string {
 	columns, values := make([]string, len(t.written)), make([]string, len(t.written))
 	for i, c := range t.written {
-		columns[i], values[i] = c.name, c.listed(i)
+		columns[i], values[i] = c.name, c.fromRow(i)
 	}
 	return `INSERT INTO ` + into + ` (tenant, ` + strings.Join(columns, ", ") + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
 }
@@ -74,17 +74,17 @@ func (t *table[Row]) updateRows(name, key, fixed string) string {
 	for i, c := range t.written {
 		switch c.name {
 		case key:
-			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key + ` = ` + c.listed(i)
+			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key + ` = ` + c.fromRow(i)
 		case fixed:
 		default:
-			sets = append(sets, c.name+` = `+c.listed(i))
+			sets = append(sets, c.name+` = `+c.fromRow(i))
 		}
 	}
 	return `UPDATE ` + name + ` SET ` + strings.Join(sets, ", ") + ` FROM {rows} AS v WHERE ` + where
 }
 
-// listed returns the expression for the column's value, which is the i-th of a row in a bound list.
-func (c column[Row]) listed(i int) string {
+// fromRow returns the expression for the column's value, which is the i-th of a row in a bound list.
+func (c column[Row]) fromRow(i int) string {
 	value := fmt.Sprintf(`v.value ->> %d`, i)
 	if c.kind == "text" {
 		return value
@@ -92,9 +92,9 @@ func (c column[Row]) listed(i int) string {
 	return `CAST(` + value + ` AS ` + c.kind + `)`
 }
 
-// names returns the wanted columns as they are, with what stands before each:
+// plainList returns the wanted columns as they are, with what stands before each:
 // for RETURNING, where SQLite knows no alias, and for subqueries.
-func (t *table[Row]) names(before string, wanted Columns) string {
+func (t *table[Row]) plainList(before string, wanted Columns) string {
 	var names []string
 	for _, c := range t.selected(wanted) {
 		names = append(names, before+c.name)
@@ -102,23 +102,23 @@ func (t *table[Row]) names(before string, wanted Columns) string {
 	return strings.Join(names, ", ")
 }
 
-// nulls returns a null in the place of each wanted column, for the other half of a UNION.
-func (t *table[Row]) nulls(wanted Columns) string {
+// nullList returns a null in the place of each wanted column, for the other half of a UNION.
+func (t *table[Row]) nullList(wanted Columns) string {
 	var nulls []string
 	for _, c := range t.selected(wanted) {
 		kind := c.kind
 		if kind == "{time}" {
-			kind = "text" // as list has it
+			kind = "text" // as selectList has it
 		}
 		nulls = append(nulls, "CAST(NULL AS "+kind+")")
 	}
 	return strings.Join(nulls, ", ")
 }
 
-// list returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
+// selectList returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
 // all the rest of a row. SQLite's texts, where they are long, are read as bytes: its driver makes two copies of a text, and asks
 // for its column's type each time.
-func (t *table[Row]) list(wanted Columns) string {
+func (t *table[Row]) selectList(wanted Columns) string {
 	if text, ok := t.texts.Load(wanted); ok {
 		return text.(string)
 	}

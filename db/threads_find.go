@@ -115,7 +115,7 @@ func (r *Threads) findSorted(
 // findBatch does searches that are alike by one statement; on SQLite, one search.
 func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error {
 	first := searches[0]
-	selected := threadTable.list(first.columns)
+	selected := threadTable.selectList(first.columns)
 	const matches = ` FROM thread_properties x WHERE x.tenant = ? AND x.key = ? AND x.value = ? LIMIT ?`
 	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
 		FROM (SELECT x.thread_id` + matches + `) AS matches CROSS JOIN threads t WHERE t.tenant = ? AND t.id = matches.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
@@ -131,7 +131,7 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 			CROSS JOIN LATERAL (SELECT t.* FROM (
 				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
-		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), r.tenant, maxCount, r.tenant, first.limit, first.offset}
+		args = []any{r.db.dialect.array(keys), r.db.dialect.array(values), r.tenant, maxCount, r.tenant, first.limit, first.offset}
 	}
 	of := threadTable.selected(first.columns)
 	return r.read(ctx, func(s session) error {
@@ -165,13 +165,13 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union of [findQuery.byRarest] is sorted by
 	q := findQuery{tenant: r.tenant, dialect: r.db.dialect, present: present, absent: absent}
 	if len(present) == 0 {
-		q.add(`SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ?`, q.tenant)
+		q.add(`SELECT `+threadTable.selectList(columns)+` FROM threads t WHERE t.tenant = ?`, q.tenant)
 		q.lacksAbsent()
 		q.add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 	} else {
 		q.byRarest(columns, limit, offset)
 	}
-	return r.list(ctx, columns, q.text.String(), q.args...)
+	return r.readThreads(ctx, columns, q.text.String(), q.args...)
 }
 
 // findQuery writes the statement for a search.
@@ -196,7 +196,7 @@ func (q *findQuery) add(text string, args ...any) {
 // walked, one is switched off: by its first condition, which holds for no row or
 // for all, and on SQLite, which would look at every row all the same, by its limit.
 func (q *findQuery) byRarest(columns Columns, limit, offset int) {
-	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
+	selected, plain := threadTable.selectList(columns), threadTable.plainList("t.", columns)
 	q.withRarest()
 	q.add(` SELECT `+selected+` FROM (SELECT * FROM (
 			SELECT `+plain+` FROM rarest r
@@ -268,6 +268,6 @@ func (q *findQuery) hasPresent() {
 func (q *findQuery) lacksAbsent() {
 	if len(q.absent) > 0 {
 		q.add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
-				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, q.tenant, q.dialect.list(q.absent))
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, q.tenant, q.dialect.array(q.absent))
 	}
 }

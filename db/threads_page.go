@@ -27,8 +27,8 @@ type Page struct {
 // Page returns a page of the list of all threads. It costs what it returns, wherever in the list that is.
 func (r *Threads) Page(ctx context.Context, p PageRequest) (*Page, error) {
 	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which cursors are made of
-	query, args := p.query(r.db.dialect, r.tenant, `SELECT `+threadTable.list(columns)+` FROM threads t`)
-	threads, err := r.list(ctx, columns, query, args...)
+	query, args := p.query(r.db.dialect, r.tenant, `SELECT `+threadTable.selectList(columns)+` FROM threads t`)
+	threads, err := r.readThreads(ctx, columns, query, args...)
 	if err != nil {
 		return nil, err
 	}

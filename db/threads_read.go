@@ -80,8 +80,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 		return nil, nil
 	}
 	columns := projectionOf(ctx).threads
-	query := `SELECT ` + threadTable.list(columns) + ` FROM threads t WHERE t.tenant = ? AND t.id {in}`
-	threads, err := r.list(ctx, columns, query, r.tenant, r.db.dialect.list(known))
+	query := `SELECT ` + threadTable.selectList(columns) + ` FROM threads t WHERE t.tenant = ? AND t.id {in}`
+	threads, err := r.readThreads(ctx, columns, query, r.tenant, r.db.dialect.array(known))
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
 	columns := projectionOf(ctx).threads
-	query := `SELECT ` + threadTable.list(columns) + ` FROM threads t WHERE t.tenant = ? ` + newestFirst + ` LIMIT ? OFFSET ?`
-	return r.list(ctx, columns, query, r.tenant, limit, offset)
+	query := `SELECT ` + threadTable.selectList(columns) + ` FROM threads t WHERE t.tenant = ? ` + newestFirst + ` LIMIT ? OFFSET ?`
+	return r.readThreads(ctx, columns, query, r.tenant, limit, offset)
 }
 
 // Count returns how many threads there are. It costs in proportion to them, an index entry for each.
@@ -108,7 +108,7 @@ func (r *Threads) Count(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-func (r *Threads) list(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
+func (r *Threads) readThreads(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
 	selected := threadTable.selected(columns)
 	err = r.read(ctx, func(s session) error {
 		threads = nil // of an attempt before
@@ -132,7 +132,7 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 	err := r.snapshot(ctx, func(s session) error {
 		for after := ""; ; {
 			var rows []threadRow
-			if err := s.rows(ctx, &rows, `SELECT `+threadTable.list(AllColumns)+` FROM threads t
+			if err := s.rows(ctx, &rows, `SELECT `+threadTable.selectList(AllColumns)+` FROM threads t
 				WHERE t.tenant = ? AND t.id > ? ORDER BY t.id LIMIT ?`, s.tenant, after, walkPage); err != nil {
 				return err
 			}

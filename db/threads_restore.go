@@ -42,14 +42,14 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 	}
 	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
 		var stored []string
-		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.list(ids)); err != nil {
+		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.array(ids)); err != nil {
 			return nil, err
 		}
 		known := make(map[string]bool, len(stored))
 		for _, id := range stored {
 			known[id] = true
 		}
-		var added bulk
+		var added newThreads
 		var existing []Restored
 		for _, t := range list {
 			if known[*t.ID] {
@@ -57,7 +57,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 				continue
 			}
 			known[*t.ID] = true
-			if err := added.thread(s.db, t); err != nil {
+			if err := added.add(s.db, t); err != nil {
 				return nil, err
 			}
 		}
@@ -77,13 +77,13 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 	return r.db.duplicateAsConflict(err)
 }
 
-// bulk collects the rows of new threads.
-type bulk struct {
+// newThreads collects the rows of new threads.
+type newThreads struct {
 	threads, messages, properties [][]any
 	changes                       []change
 }
 
-func (b *bulk) thread(db *DB, r Restored) error {
+func (n *newThreads) add(db *DB, r Restored) error {
 	at := db.dialect.formatTime
 	now := db.Now()
 	t := restoredThread(*r.ID, r.ThreadPatch, r.UpdatedAt, now)
@@ -96,35 +96,35 @@ func (b *bulk) thread(db *DB, r Restored) error {
 		return At(err, "messages")
 	}
 	for _, message := range m.added {
-		b.messages = append(b.messages, messageTable.values(message, db.dialect))
+		n.messages = append(n.messages, messageTable.values(message, db.dialect))
 	}
 	properties, err := t.properties()
 	if err != nil {
 		return err
 	}
 	for _, p := range properties {
-		b.properties = append(b.properties, []any{t.ID, p.Key, p.Value})
+		n.properties = append(n.properties, []any{t.ID, p.Key, p.Value})
 	}
 	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)}
 	if t.Title != nil {
 		row[1] = *t.Title
 	}
-	for _, n := range m.list() {
+	for _, n := range m.inColumns() {
 		row = append(row, n)
 	}
-	b.threads = append(b.threads, row)
+	n.threads = append(n.threads, row)
 	c := Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}
-	b.changes = append(b.changes, change{Change: c})
+	n.changes = append(n.changes, change{Change: c})
 	return nil
 }
 
-func (b *bulk) insert(ctx context.Context, s session) error {
+func (n *newThreads) insert(ctx context.Context, s session) error {
 	for _, into := range []struct {
 		table   string
 		columns []bulkColumn
 		rows    [][]any
 	}{
-		{"threads", threadBulk, b.threads}, {"messages", messageTable.bulk(), b.messages}, {"thread_properties", propertyBulk, b.properties},
+		{"threads", threadColumns, n.threads}, {"messages", messageTable.writtenColumns(), n.messages}, {"thread_properties", propertyColumns, n.properties},
 	} {
 		if err := insertBulk(ctx, s, into.table, into.columns, into.rows); err != nil {
 			return err

@@ -84,7 +84,7 @@ type lockedThread struct {
 // nil when there is none.
 func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
 	var row lockedThread
-	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+selectCounters+`
+	found, err := s.row(ctx, &row, `SELECT `+threadTable.selectList(AllColumns)+`, `+selectCounters+`
 		FROM threads t WHERE t.tenant = ? AND t.id = ? {lock}`, s.tenant, id)
 	if err != nil || !found {
 		return nil, err
