@@ -18,7 +18,7 @@ func insertBulk(ctx context.Context, s session, table string, columns []bulkColu
 }
 
 // bulkColumn is a column of rows to insert, with its type in the dialect's words.
-type bulkColumn struct{ name, kind string }
+type bulkColumn struct{ name, sqlType string }
 
 // The columns of the rows in a bulk.
 var (

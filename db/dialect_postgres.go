@@ -144,7 +144,7 @@ func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, va
 	var arrays, texts []string
 	for i, c := range columns {
 		text := fmt.Sprintf("c%d", i)
-		values = append(values, `CAST(`+alias+`.`+text+` AS `+c.kind+`)`)
+		values = append(values, `CAST(`+alias+`.`+text+` AS `+c.sqlType+`)`)
 		arrays, texts = append(arrays, `CAST(? AS text[])`), append(texts, text)
 		array := []byte{'{'}
 		for j, r := range rows {

@@ -28,7 +28,7 @@ type groupedWrite struct {
 	ctx            context.Context
 	fn             func(session) error
 	needsSavepoint bool          // fn may refuse after it has written
-	until          time.Time     // it does not begin later
+	deadline       time.Time     // it does not begin later
 	alone          bool          // in a transaction of its own, since one that it was in failed as a whole
 	done           chan struct{} // closed when err is final
 	err            error
@@ -50,7 +50,7 @@ func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(se
 		ctx:            ctx,
 		fn:             fn,
 		needsSavepoint: needsSavepoint,
-		until:          time.Now().Add(g.db.options.PoolTimeout),
+		deadline:       time.Now().Add(g.db.options.PoolTimeout),
 		done:           make(chan struct{}),
 	}
 	g.queue.Push(w)
@@ -116,7 +116,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 		switch {
 		case w.ctx.Err() != nil:
 			w.err = w.ctx.Err()
-		case now.After(w.until):
+		case now.After(w.deadline):
 			w.err = errTooBusy
 		default:
 			others = append(others, w)
@@ -131,7 +131,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 // says why it could not.
 func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) {
 	err = g.db.transaction(context.Background(), g.db.writer, func(s session) error {
-		begun, s.whole = true, true
+		begun, s.uncancellable = true, true
 		for _, w := range writes {
 			if w.err = w.ctx.Err(); w.err != nil {
 				continue

@@ -106,7 +106,7 @@ func (r *Messages) appendIdempotent(
 		}
 		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
 		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(oldCounters)}
-		return []change{{c, thread}}, insert(ctx, s, added)
+		return []change{{c, thread}}, insertMessages(ctx, s, added)
 	})
 	if err != nil {
 		return nil, nil, r.db.duplicateAsConflict(err)

@@ -85,10 +85,10 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 	if err := makeRoom(ctx, s, threadID, r.moved); err != nil {
 		return r, err
 	}
-	if err := update(ctx, s, r.updated); err != nil {
+	if err := updateMessages(ctx, s, r.updated); err != nil {
 		return r, err
 	}
-	return r, insert(ctx, s, r.added)
+	return r, insertMessages(ctx, s, r.added)
 }
 
 // makeRoom moves messages out of the way of others that get their sequences or positions.

@@ -147,7 +147,7 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 	q.upToLimit("m")
 	q.add(`) AS w) AS u`)
 	lists := make([]messageList, len(all))
-	read := newWithThread(threads, messages)
+	read := newThreadOrMessages(threads, messages)
 	err := r.read(ctx, func(s session) error {
 		for i, one := range all {
 			one.thread, lists[i] = nil, messageList{}
@@ -217,7 +217,7 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 	q.add(`SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
 	q.messages(threadTable.nullList(threads) + `, ` + messageTable.selectList(messages))
 	q.add(`) AS u`)
-	read := newWithThread(threads, messages)
+	read := newThreadOrMessages(threads, messages)
 	var list messageList
 	err = s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
 		return read.row(v, s.db.dialect, threadID, &thread, &list)
@@ -225,17 +225,17 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 	return thread, inOrder(list.all), err
 }
 
-// withThread reads rows that have the columns of threads and of messages, and are of one of them.
-type withThread struct {
+// threadOrMessages reads rows that have the columns of threads and of messages, and are of one of them.
+type threadOrMessages struct {
 	ofThread  []column[threadRow]
 	ofMessage []column[Message]
 }
 
-func newWithThread(threads, messages Columns) withThread {
-	return withThread{threadTable.selected(threads), messageTable.selected(messages)}
+func newThreadOrMessages(threads, messages Columns) threadOrMessages {
+	return threadOrMessages{threadTable.selected(threads), messageTable.selected(messages)}
 }
 
-func (r withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
+func (r threadOrMessages) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
 	if v[0] != nil { // the thread's id
 		*thread, err = scanThread(d, r.ofThread, v)
 		return err

@@ -133,7 +133,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 // goMigration runs fn in goose's transaction, unless that migration has been run already.
 func (db *DB) goMigration(version int64, fn func(context.Context, session) error) *goose.Migration {
 	run := func(ctx context.Context, tx *sql.Tx) error {
-		s := session{db: db, on: &sqlx.Tx{Tx: tx, Mapper: db.writer.Mapper}}
+		s := session{db: db, queryer: &sqlx.Tx{Tx: tx, Mapper: db.writer.Mapper}}
 		var applied int
 		if _, err := s.row(ctx, &applied, `SELECT count(*) FROM goose_db_version WHERE version_id = ? AND is_applied`, version); err != nil {
 			return err

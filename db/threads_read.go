@@ -27,18 +27,18 @@ type threadRow struct {
 
 // threadTable holds the columns of threads, beside the counters.
 var threadTable = newTable("t", false, []column[threadRow]{
-	{name: "id", kind: "text", scan: func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
-	{name: "title", kind: "text", when: ThreadTitle, scan: func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
-	{name: "attributes", kind: "{json}", when: ThreadAttributes, scan: func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
-	{name: "source", kind: "{json}", when: ThreadSource, scan: func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
-	{name: "created_at", kind: "{time}", when: ThreadCreatedAt, scan: func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
-	{name: "updated_at", kind: "{time}", when: ThreadUpdatedAt, scan: func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
+	{name: "id", sqlType: "text", scan: func(r *threadRow, v driver.Value) error { return scanText(&r.ID, v) }},
+	{name: "title", sqlType: "text", readWith: ThreadTitle, scan: func(r *threadRow, v driver.Value) error { return scanNull(&r.Title, v) }},
+	{name: "attributes", sqlType: "{json}", readWith: ThreadAttributes, scan: func(r *threadRow, v driver.Value) error { return r.Attributes.Scan(v) }},
+	{name: "source", sqlType: "{json}", readWith: ThreadSource, scan: func(r *threadRow, v driver.Value) error { return r.Source.Scan(v) }},
+	{name: "created_at", sqlType: "{time}", readWith: ThreadCreatedAt, scan: func(r *threadRow, v driver.Value) error { return r.CreatedAt.Scan(v) }},
+	{name: "updated_at", sqlType: "{time}", readWith: ThreadUpdatedAt, scan: func(r *threadRow, v driver.Value) error { return r.UpdatedAt.Scan(v) }},
 })
 
 // scanThread returns the thread that a row of the columns says.
 func scanThread(d *dialect, columns []column[threadRow], values []driver.Value) (*Thread, error) {
 	var row threadRow
-	if name, err := fill(&row, columns, values); err != nil {
+	if name, err := scanRow(&row, columns, values); err != nil {
 		return nil, fmt.Errorf("thread %q: stored %s: %w", row.ID, name, err)
 	}
 	return row.thread(d)

@@ -15,7 +15,7 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.asRetryable(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
+		if err := db.asRetryable(fn(session{db: db, conn: conn, uncancellable: db.options.Path == Memory, queryer: conn})); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -96,7 +96,7 @@ func (db *DB) statement(ctx context.Context, fn func(session) error) error {
 		return err
 	}
 	defer conn.Close()
-	return db.asRetryable(fn(session{db: db, conn: conn, on: conn}))
+	return db.asRetryable(fn(session{db: db, conn: conn, queryer: conn}))
 }
 
 // duplicateAsConflict returns the error of a write that has checked its message ids: one that is taken all the same
@@ -115,13 +115,13 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	}
 	defer conn.Close()
 	_, begun := session{db: db}.translate("BEGIN")
-	whole := db.options.Path == Memory
-	tx, err := conn.BeginTxx(session{whole: whole}.uncancelled(ctx), nil)
+	inMemory := db.options.Path == Memory
+	tx, err := conn.BeginTxx(session{uncancellable: inMemory}.statementContext(ctx), nil)
 	begun()
 	if err != nil {
 		return db.asRetryable(err)
 	}
-	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
+	if err := fn(session{db: db, conn: conn, inTx: true, uncancellable: inMemory, queryer: tx}); err != nil {
 		_, undone := session{db: db}.translate("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()
