@@ -89,7 +89,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 		IsFinal:           Unavailable.Is,
 		Go:                db.background.Go,
 	}
-	if c.single {
+	if c.singleWriter {
 		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
 	}
 	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
@@ -117,7 +117,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 		p.SetConnMaxLifetime(o.PoolRecycle)
 		return sqlx.NewDb(p, string(o.Driver))
 	}
-	if c.single {
+	if c.singleWriter {
 		db.writer = pool(c.writer, 1, 0)
 		db.group = newGroupCommitter(db)
 	} else {
@@ -127,7 +127,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if c.reader != nil {
 		db.reader = pool(c.reader, o.PoolSize, o.MaxOverflow)
 	}
-	if c.memory { // the database ends with its connection
+	if c.inMemory { // the database ends with its connection
 		db.writer.SetConnMaxLifetime(0)
 	}
 	return db, nil
@@ -204,7 +204,7 @@ func (db *DB) Waiting() int {
 }
 
 // Now returns the clock's time as it can be stored.
-func (db *DB) Now() time.Time { return Microseconds(db.now()) }
+func (db *DB) Now() time.Time { return TruncateTime(db.now()) }
 
 // newUUID returns a UUIDv7: ids that sort by the time they were made stay together in an index.
 func newUUID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -31,14 +31,14 @@ type dialect struct {
 	driver   Driver
 	bindType int // of sqlx
 	words    *strings.Replacer
-	// snapshot begins a transaction in which all reads see one state.
-	snapshot string
-	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
-	validJSON bool
-	// ownBytes: the driver gives bytes that are nobody else's.
-	ownBytes bool
-	// lateral: a subquery in FROM can name what stands before it.
-	lateral bool
+	// snapshotStatement comes first in a transaction, and makes it one in which all reads see one state.
+	snapshotStatement string
+	// jsonColumnsValid: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
+	jsonColumnsValid bool
+	// bytesNotReused: the driver does not write again to the bytes that it has given.
+	bytesNotReused bool
+	// lateralJoins: a subquery in FROM can name what stands before it.
+	lateralJoins bool
 	// writableCTE: one statement can change two tables.
 	writableCTE bool
 	// sessionLocks: a lock can be held over several transactions.
@@ -51,16 +51,16 @@ type dialect struct {
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.
-	open func(Options) (opened, error)
+	open func(Options) (connectors, error)
 	// classify says what a driver's error means.
 	classify func(error) errClass
 }
 
-// opened is a database's connectors. One without a reader has one pool for both.
-type opened struct {
+// connectors are how connections of a database are made. One without a reader has one pool for both.
+type connectors struct {
 	writer, reader driver.Connector
-	// single: the writer's pool has one connection, which is never closed while the database is open in memory.
-	single, memory bool
+	// singleWriter: the writer's pool has one connection, and inMemory, that is never closed while the database is open.
+	singleWriter, inMemory bool
 }
 
 // errClass is what a driver's error means to us.
@@ -81,7 +81,7 @@ func (d *dialect) query(text string) string {
 
 // checkObject reports whether stored JSON can be part of an answer as an object; "" is none.
 func (d *dialect) checkObject(j JSON) error {
-	if j == "" || d.validJSON && j[0] == '{' && utf8.ValidString(string(j)) {
+	if j == "" || d.jsonColumnsValid && j[0] == '{' && utf8.ValidString(string(j)) {
 		return nil
 	}
 	return j.CheckObject()

@@ -21,25 +21,25 @@ import (
 )
 
 var postgres = dialect{
-	driver:       PostgreSQL,
-	bindType:     sqlx.DOLLAR,
-	words:        postgresWords(""), // the connection has synchronous_commit on
-	validJSON:    true,
-	lateral:      true,
-	writableCTE:  true,
-	sessionLocks: true,
-	snapshot:     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-	bulkInsert:   insertArrays,
-	maxBulkRows:  100_000, // as many as there are
-	array:        func(s []string) any { return pq.StringArray(s) },
-	formatTime:   func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
-	open: func(o Options) (opened, error) {
+	driver:            PostgreSQL,
+	bindType:          sqlx.DOLLAR,
+	words:             postgresWords(""), // the connection has synchronous_commit on
+	jsonColumnsValid:  true,
+	lateralJoins:      true,
+	writableCTE:       true,
+	sessionLocks:      true,
+	snapshotStatement: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	bulkInsert:        insertArrays,
+	maxBulkRows:       100_000, // as many as there are
+	array:             func(s []string) any { return pq.StringArray(s) },
+	formatTime:        func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	open: func(o Options) (connectors, error) {
 		params := maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
 		params["synchronous_commit"] = "on"
 		maps.Copy(params, planner)
 		c, err := pgconn.New(params)
-		return opened{writer: pgconn.Prepared(c)}, err
+		return connectors{writer: pgconn.Prepared(c)}, err
 	},
 	classify: func(err error) errClass {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
@@ -95,9 +95,9 @@ func withTxPooling(d dialect) dialect {
 	d.sessionLocks = false
 	// A setting of the transaction, which lasts until its commit has decided what to wait for.
 	d.words = postgresWords(", set_config('synchronous_commit', 'on', true)")
-	d.open = func(o Options) (opened, error) {
+	d.open = func(o Options) (connectors, error) {
 		c, err := pgconn.New(o.Postgres)
-		return opened{writer: pgconn.TxPooling(c)}, err
+		return connectors{writer: pgconn.TxPooling(c)}, err
 	}
 	return d
 }

@@ -37,7 +37,7 @@
 // to know a driver's errors.
 //
 // Writes. Every write is committed by [Scope.commit], which is told what it has
-// changed: that is where what follows from a change is written ([record]). A write
+// changed: that is where what follows from a change is written ([writeChanges]). A write
 // is one transaction, in which only the session handed in may be used, since with a
 // pool of one a second connection would never come; or one statement.
 //

@@ -30,7 +30,7 @@ func TestGroupBreaks(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range results {
 		group.Go(func() {
-			results[i] = store.Scope("").commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
+			results[i] = store.Scope("").commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
 				if _, err := s.exec(ctx, `INSERT INTO threads (id) VALUES (?)`, string(rune('a'+i))); err != nil {
 					return nil, err
 				}
@@ -189,7 +189,7 @@ func TestDeferredReferences(t *testing.T) {
 		if _, err := raw.Exec(`ROLLBACK`); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Scope("").commit(context.Background(), commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
+		if err := store.Scope("").commit(context.Background(), commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
 			_, err := s.exec(ctx, insert)
 			return nil, err
 		}); err == nil {

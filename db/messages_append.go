@@ -66,7 +66,7 @@ func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, e
 func (r *Messages) appendIdempotent(
 	ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message,
 ) (stored []*Message, thread *Thread, err error) {
-	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
 		row, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return nil, err
@@ -104,9 +104,9 @@ func (r *Messages) appendIdempotent(
 		if len(added) == 0 {
 			return nil, nil
 		}
-		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
+		thread.UpdatedAt = nextUpdatedAt(thread.UpdatedAt, r.db.Now())
 		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(oldCounters)}
-		return []change{{c, thread}}, insertMessages(ctx, s, added)
+		return []threadChange{{c, thread}}, insertMessages(ctx, s, added)
 	})
 	if err != nil {
 		return nil, nil, r.db.duplicateAsConflict(err)
@@ -158,39 +158,39 @@ type appendResult struct {
 
 // read reads a row of the selected columns of the thread and the number that
 // [Message.assignSequence] takes.
-func (one *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (change, error) {
+func (r *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (threadChange, error) {
 	var n columnInt
 	if _ = n.Scan(v[len(selected)]); n.err != nil {
-		return change{}, n.err
+		return threadChange{}, n.err
 	}
-	m := one.message
+	m := r.message
 	m.assignSequence(n.int)
-	one.result = appendResult{message: &m}
+	r.result = appendResult{message: &m}
 	if thread, err := scanThread(d, selected, v); err == nil {
-		one.result.thread = thread
+		r.result.thread = thread
 	}
 	c := Change{ThreadID: m.ThreadID, Kind: Updated, Added: []string{m.ID}}
 	c.Counters.add(&Message{Role: m.Role})
-	return change{Change: c}, nil
+	return threadChange{Change: c}, nil
 }
 
 // append appends m, in a batch with others that come at the same time. What it leaves out, such as for
 // an unknown thread, has no message; an id that is taken may be an error.
 func (r *Messages) append(ctx context.Context, m Message, given bool) (appendResult, error) {
-	one := &appendRequest{scope: r.Scope, message: m, given: given, columns: projectionOf(ctx).threads}
-	batch := []*appendRequest{one}
+	req := &appendRequest{scope: r.Scope, message: m, given: given, columns: projectionOf(ctx).threads}
+	batch := []*appendRequest{req}
 	alone := false
-	err := r.db.appends.Do(ctx, one, func() error {
+	err := r.db.appends.Do(ctx, req, func() error {
 		alone = true
 		return r.appendAlone(ctx, batch)
 	})
-	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
+	if err == nil && req.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
 		err = r.appendAlone(ctx, batch)
 	}
 	if err != nil { // after a time-out the batch may still be writing the result: do not read it
 		return appendResult{}, r.db.mapError(ctx, err)
 	}
-	return one.result, nil
+	return req.result, nil
 }
 
 func (r *Messages) appendAlone(ctx context.Context, batch []*appendRequest) error {
@@ -208,16 +208,16 @@ func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) erro
 	return r.appendTransaction(ctx, batch)
 }
 
-// canJoin reports whether one can be appended by one statement with the others.
-func (one *appendRequest) canJoin(batch []*appendRequest) bool {
-	return one.scope == batch[0].scope && (!one.scope.db.dialect.writableCTE || one.differs(batch))
+// canJoin reports whether the message can be appended by one statement with the others.
+func (r *appendRequest) canJoin(batch []*appendRequest) bool {
+	return r.scope == batch[0].scope && (!r.scope.db.dialect.writableCTE || r.differs(batch))
 }
 
-// differs reports whether one is of another thread than the others. A statement
+// differs reports whether the message is of another thread than the others. A statement
 // appends one message to a thread: every change has an updatedAt of its own.
-func (one *appendRequest) differs(from []*appendRequest) bool {
+func (r *appendRequest) differs(from []*appendRequest) bool {
 	return !slices.ContainsFunc(from, func(other *appendRequest) bool {
-		return other.message.ThreadID == one.message.ThreadID
+		return other.message.ThreadID == r.message.ThreadID
 	})
 }
 
@@ -236,11 +236,11 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 	rows := make([][]any, len(batch))
 	threadIDs := make([]string, len(batch))
 	var columns Columns
-	for i, one := range batch {
-		columns |= one.columns
-		threadIDs[i] = one.message.ThreadID
+	for i, req := range batch {
+		columns |= req.columns
+		threadIDs[i] = req.message.ThreadID
 		rows[i] = []any{i}
-		for n, v := range messageTable.values(&one.message, d) {
+		for n, v := range messageTable.values(&req.message, d) {
 			if !fromCounters(bulkColumn{name: messageTable.written[n].name}) {
 				rows[i] = append(rows[i], v)
 			}
@@ -272,9 +272,9 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.selectList(columns) + `, t.number{sync commit} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
-	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
-		for _, one := range batch { // of an attempt before
-			one.result = appendResult{}
+	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []threadChange, err error) {
+		for _, req := range batch { // of an attempt before
+			req.result = appendResult{}
 		}
 		err = s.each(ctx, query, args, func(v []driver.Value) error {
 			c, err := batch[v[0].(int64)].read(d, selected, v[1:])
@@ -290,26 +290,26 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
 func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest) error {
-	return r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) (changes []threadChange, err error) {
 		var given []string
-		for _, one := range batch {
-			one.result = appendResult{}
-			if one.given {
-				given = append(given, one.message.ID)
+		for _, req := range batch {
+			req.result = appendResult{}
+			if req.given {
+				given = append(given, req.message.ID)
 			}
 		}
 		known, err := messagesByID(ctx, s, given)
 		if err != nil {
 			return nil, err
 		}
-		rest := slices.DeleteFunc(slices.Clone(batch), func(one *appendRequest) bool { return known[one.message.ID] != nil })
+		rest := slices.DeleteFunc(slices.Clone(batch), func(req *appendRequest) bool { return known[req.message.ID] != nil })
 		for len(rest) > 0 {
 			var now, later []*appendRequest
-			for _, one := range rest {
-				if one.differs(now) {
-					now = append(now, one)
+			for _, req := range rest {
+				if req.differs(now) {
+					now = append(now, req)
 				} else {
-					later = append(later, one)
+					later = append(later, req)
 				}
 			}
 			appended, err := appendRound(ctx, s, now)
@@ -326,15 +326,15 @@ func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest
 // appendRound appends messages of different threads in two statements. Neither is
 // of a kind that SQLite could undo alone, which would cost a copy of each page:
 // see insertValues. (A statement that reads json_each is, whatever its conflict clause.)
-func appendRound(ctx context.Context, s session, round []*appendRequest) (changes []change, err error) {
+func appendRound(ctx context.Context, s session, round []*appendRequest) (changes []threadChange, err error) {
 	d := s.db.dialect
 	var columns Columns
 	byThread := map[string]*appendRequest{}
 	var args []any
-	for _, one := range round {
-		columns |= one.columns
-		byThread[one.message.ThreadID] = one
-		args = append(args, s.tenant, one.message.ThreadID, string(one.message.Role))
+	for _, req := range round {
+		columns |= req.columns
+		byThread[req.message.ThreadID] = req
+		args = append(args, s.tenant, req.message.ThreadID, string(req.message.Role))
 	}
 	now := d.formatTime(s.db.Now())
 	var numbers strings.Builder
@@ -349,16 +349,16 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
 		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
 		RETURNING `+threadTable.plainList("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
-		one := byThread[v[0].(string)]
-		if one.message.Role == RoleSystem {
+		req := byThread[v[0].(string)]
+		if req.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]
 		}
-		c, err := one.read(d, selected, v)
+		c, err := req.read(d, selected, v)
 		if err != nil {
 			return err
 		}
 		changes = append(changes, c)
-		added = append(added, messageTable.values(one.result.message, d))
+		added = append(added, messageTable.values(req.result.message, d))
 		return nil
 	})
 	if err != nil {

@@ -88,24 +88,24 @@ func (r *Messages) ListWithThread(
 			})
 		})
 	}
-	if !r.db.dialect.lateral || w.Roles != AllRoles || w == (Window{}) {
+	if !r.db.dialect.lateralJoins || w.Roles != AllRoles || w == (Window{}) {
 		err = alone()
 		return thread, messages, err
 	}
-	one := &threadRequest{scope: r.Scope, id: threadID, window: w, columns: columns}
-	err = r.db.mapError(ctx, r.db.threads.Do(ctx, one, func() error {
+	req := &threadRequest{scope: r.Scope, id: threadID, window: w, columns: columns}
+	err = r.db.mapError(ctx, r.db.threads.Do(ctx, req, func() error {
 		err := alone()
-		one.thread, one.messages = thread, messages
+		req.thread, req.messages = thread, messages
 		return err
 	}))
 	switch {
 	case err != nil: // after an error the batch may still be writing the result: do not read it
 		return nil, nil, err
-	case one.long:
+	case req.long:
 		err = alone()
 		return thread, messages, err
 	}
-	return one.thread, one.messages, nil
+	return req.thread, req.messages, nil
 }
 
 // threadRequest is a thread to read with its messages and, when it is done, what came of it.
@@ -124,16 +124,16 @@ type threadRequest struct {
 const maxBatchMessages = 200
 
 // canJoin reports whether the thread can be read by one statement with the others.
-func (one *threadRequest) canJoin(batch []*threadRequest) bool {
-	return one.scope == batch[0].scope && one.window == batch[0].window && one.columns == batch[0].columns
+func (r *threadRequest) canJoin(batch []*threadRequest) bool {
+	return r.scope == batch[0].scope && r.window == batch[0].window && r.columns == batch[0].columns
 }
 
 // listBatch is [Messages.ListWithThread] for several threads of PostgreSQL.
 func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 	first := all[0]
 	ids := make([]string, len(all))
-	for i, one := range all {
-		ids[i] = one.id
+	for i, req := range all {
+		ids[i] = req.id
 	}
 	threads, messages := first.columns.threads, first.columns.messages
 	q := windowQuery{Window: first.window, dialect: r.db.dialect, tenant: r.tenant}
@@ -149,17 +149,17 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 	lists := make([]messageList, len(all))
 	read := newThreadOrMessages(threads, messages)
 	err := r.read(ctx, func(s session) error {
-		for i, one := range all {
-			one.thread, lists[i] = nil, messageList{}
+		for i, req := range all {
+			req.thread, lists[i] = nil, messageList{}
 		}
 		return s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
 			i := v[0].(int64)
 			return read.row(v[1:], s.db.dialect, ids[i], &all[i].thread, &lists[i])
 		})
 	})
-	for i, one := range all {
-		one.messages = inOrder(lists[i].all)
-		one.long = len(one.messages) > maxBatchMessages
+	for i, req := range all {
+		req.messages = inOrder(lists[i].all)
+		req.long = len(req.messages) > maxBatchMessages
 	}
 	return err
 }
@@ -283,23 +283,23 @@ func (q *windowQuery) add(text string, more ...any) {
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
 	ofRoles := q.Roles.roles()
-	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
+	single, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
 	q.add(`SELECT ` + selected + ` FROM `)
-	if !one {
+	if !single {
 		q.add(`{keys} CROSS JOIN `, q.dialect.array(q.threads))
 	}
 	switch {
-	case q.Limit < 0 && (one || !q.dialect.lateral):
+	case q.Limit < 0 && (single || !q.dialect.lateralJoins):
 		q.from("m", ofRoles)
 		q.add(` AND m.ordinal > ? AND m.ordinal < ?`, q.After, q.Before)
 	case q.Limit < 0: // OFFSET 0 keeps the planner from beginning with the messages, of all threads
 		q.add(`LATERAL (SELECT x.* FROM `)
 		q.from("x", ofRoles)
 		q.add(` AND x.ordinal > ? AND x.ordinal < ? OFFSET 0) AS m`, q.After, q.Before)
-	case walk && one:
+	case walk && single:
 		q.from("m", ofRoles)
 		q.upToLimit("m")
-	case walk && q.dialect.lateral:
+	case walk && q.dialect.lateralJoins:
 		q.add(`LATERAL (SELECT x.* FROM `)
 		q.from("x", ofRoles)
 		q.upToLimit("x")

@@ -66,7 +66,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 const migrateWait = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
-	if db.dialect.ownBytes { // texts are read as their bytes
+	if db.dialect.bytesNotReused { // texts are read as their bytes
 		var encoding string
 		if err := db.writer.GetContext(ctx, &encoding, `PRAGMA encoding`); err != nil {
 			return err

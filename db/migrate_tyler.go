@@ -234,7 +234,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		ids[i] = t.ID
 		at := s.db.dialect.formatTime
 		values = append(values, []any{t.ID, t.Title, t.Attributes, null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)})
-		present, err := t.properties()
+		present, err := t.searchProperties()
 		if err != nil {
 			return nil, fmt.Errorf("thread %q: %w", t.ID, err)
 		}

@@ -67,7 +67,7 @@ func (c *columnTime) Scan(src any) error {
 	*c = columnTime{}
 	switch v := src.(type) {
 	case time.Time:
-		if c.Time = Microseconds(v); c.Year() < 1 || c.Year() > 9999 {
+		if c.Time = TruncateTime(v); c.Year() < 1 || c.Year() > 9999 {
 			c.err = errors.New("a year outside 1 to 9999")
 		}
 	case string:

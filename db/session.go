@@ -124,7 +124,7 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 			case err != nil:
 				return err
 			}
-			if s.db.dialect.ownBytes {
+			if s.db.dialect.bytesNotReused {
 				for i, v := range row {
 					if b, ok := v.([]byte); ok { // as they are: a copy would be for nothing
 						texts[i] = unsafe.String(unsafe.SliceData(b), len(b))

@@ -16,7 +16,7 @@ func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]an
 	if _, err := NewObject(attributes); err != nil {
 		return nil, At(err, "attributes")
 	}
-	present, absent, err := properties(ofAttributes, attributes)
+	present, absent, err := propertiesOf(attributesPrefix, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -32,18 +32,18 @@ func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[stri
 	if _, err := NewObject(wanted); err != nil {
 		return nil, At(err, "properties")
 	}
-	present, absent, err := properties(ofSource, wanted)
+	present, absent, err := propertiesOf(sourcePrefix, wanted)
 	if err != nil {
 		return nil, err
 	}
-	prefix, err := indexedValue(name)
+	prefix, err := propertyValue(name)
 	if err != nil {
 		return nil, err
 	}
 	if given, ok := wanted["name"]; len(present) == 0 || ok && given != name {
-		present = append(present, property{keyOfName, prefix})
+		present = append(present, property{sourceNameKey, prefix})
 	}
-	return r.find(ctx, named(prefix, present), absent, limit, offset)
+	return r.find(ctx, withSourceName(prefix, present), absent, limit, offset)
 }
 
 // Up to how many threads that have a property are counted; one with maxCount of them, or more, is common. A search
@@ -82,9 +82,9 @@ type findRequest struct {
 }
 
 // canJoin reports whether the search can be part of one statement with the others.
-func (one *findRequest) canJoin(batch []*findRequest) bool {
+func (r *findRequest) canJoin(batch []*findRequest) bool {
 	other := batch[0]
-	return one.scope == other.scope && one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
+	return r.scope == other.scope && r.limit == other.limit && r.offset == other.offset && r.columns == other.columns
 }
 
 // findSorted returns the threads that have a property, unless it is common, which it
@@ -96,20 +96,20 @@ func (r *Threads) findSorted(
 	if known.Load() || limit == 0 || offset >= maxCount { // then no row would tell whether it is
 		return nil, true, nil
 	}
-	one := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
-	alone := func() error { return r.findBatch(ctx, []*findRequest{one}) }
-	if r.db.dialect.lateral {
-		err = r.db.mapError(ctx, r.db.finds.Do(ctx, one, alone))
+	req := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
+	alone := func() error { return r.findBatch(ctx, []*findRequest{req}) }
+	if r.db.dialect.lateralJoins {
+		err = r.db.mapError(ctx, r.db.finds.Do(ctx, req, alone))
 	} else {
 		err = alone()
 	}
 	if err != nil { // after an error the batch may still be writing the result: do not read it
 		return nil, false, err
 	}
-	if one.common {
+	if req.common {
 		known.Store(true)
 	}
-	return one.threads, one.common, nil
+	return req.threads, req.common, nil
 }
 
 // findBatch does searches that are alike by one statement; on SQLite, one search.
@@ -120,10 +120,10 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
 		FROM (SELECT x.thread_id` + matches + `) AS matches CROSS JOIN threads t WHERE t.tenant = ? AND t.id = matches.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
 	args := []any{r.tenant, first.Key, first.Value, maxCount, r.tenant, first.Key, first.Value, maxCount, r.tenant, first.limit, first.offset}
-	if r.db.dialect.lateral {
+	if r.db.dialect.lateralJoins {
 		var keys, values []string
-		for _, one := range searches {
-			keys, values = append(keys, one.Key), append(values, one.Value)
+		for _, req := range searches {
+			keys, values = append(keys, req.Key), append(values, req.Value)
 		}
 		query = `SELECT k.n - 1, cardinality(matches.ids), ` + selected + `
 			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
@@ -135,17 +135,17 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 	}
 	of := threadTable.selected(first.columns)
 	return r.read(ctx, func(s session) error {
-		for _, one := range searches {
-			one.threads, one.common = nil, false
+		for _, req := range searches {
+			req.threads, req.common = nil, false
 		}
 		return s.each(ctx, query, args, func(v []driver.Value) error {
-			one := searches[v[0].(int64)]
+			req := searches[v[0].(int64)]
 			if n := v[1].(int64); n >= maxCount {
-				one.common = true
+				req.common = true
 				return nil
 			}
 			t, err := scanThread(s.db.dialect, of, v[2:])
-			one.threads = append(one.threads, t)
+			req.threads = append(req.threads, t)
 			return err
 		})
 	})

@@ -40,7 +40,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]threadChange, error) {
 		var stored []string
 		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.array(ids)); err != nil {
 			return nil, err
@@ -80,7 +80,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 // newThreads collects the rows of new threads.
 type newThreads struct {
 	threads, messages, properties [][]any
-	changes                       []change
+	changes                       []threadChange
 }
 
 func (n *newThreads) add(db *DB, r Restored) error {
@@ -98,7 +98,7 @@ func (n *newThreads) add(db *DB, r Restored) error {
 	for _, message := range m.added {
 		n.messages = append(n.messages, messageTable.values(message, db.dialect))
 	}
-	properties, err := t.properties()
+	properties, err := t.searchProperties()
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (n *newThreads) add(db *DB, r Restored) error {
 	}
 	n.threads = append(n.threads, row)
 	c := Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}
-	n.changes = append(n.changes, change{Change: c})
+	n.changes = append(n.changes, threadChange{Change: c})
 	return nil
 }
 

@@ -19,27 +19,27 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	err = r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]threadChange, error) {
 		c, err := saveIn(ctx, s, id, p, restored)
 		thread = c.thread
-		return []change{c}, err
+		return []threadChange{c}, err
 	})
 	return thread, r.db.duplicateAsConflict(err)
 }
 
 // saveIn is save inside a transaction.
-func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (change, error) {
+func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (threadChange, error) {
 	now := s.db.Now()
 	row, created, err := lockOrCreateThread(ctx, s, id, p, now)
 	if err != nil {
-		return change{}, err
+		return threadChange{}, err
 	}
 	stored, err := row.thread(s.db.dialect)
 	if err != nil {
-		return change{}, err
+		return threadChange{}, err
 	}
-	if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
-		return change{}, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+	if p.IfUnmodifiedSince != nil && !created && TruncateTime(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
+		return threadChange{}, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
 	}
 	changed := *stored
 	if restored != nil {
@@ -47,10 +47,10 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 	} else {
 		changed.apply(p)
 		if !created {
-			changed.UpdatedAt = after(stored.UpdatedAt, now)
+			changed.UpdatedAt = nextUpdatedAt(stored.UpdatedAt, now)
 		}
 	}
-	c := change{Change: Change{ThreadID: id, Kind: Updated}, thread: &changed}
+	c := threadChange{Change: Change{ThreadID: id, Kind: Updated}, thread: &changed}
 	if created {
 		c.Kind = Created
 	}
@@ -131,7 +131,7 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 		t.Title, string(t.Attributes), null(t.Source), s.db.dialect.formatTime(t.CreatedAt), s.tenant, t.ID); err != nil {
 		return err
 	}
-	if same, err := sameJSON(before, t); err != nil || same {
+	if same, err := sameProperties(before, t); err != nil || same {
 		return err
 	}
 	if !created {
@@ -139,7 +139,7 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 			return err
 		}
 	}
-	present, err := t.properties()
+	present, err := t.searchProperties()
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func ParseRFC3339(s string) (time.Time, error) {
 			return time.Time{}, errors.New("no RFC 3339 time")
 		}
 	}
-	t = Microseconds(t)
+	t = TruncateTime(t)
 	if t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, errors.New("a year outside 1 to 9999")
 	}
@@ -68,11 +68,11 @@ func FormatTime(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05.000000") + "+00:00"
 }
 
-// Microseconds returns t in UTC, cut to the microsecond.
-func Microseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// TruncateTime returns t in UTC, cut to the microsecond.
+func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// after returns the next updated_at: now, or a microsecond past old when the clock is not ahead of it.
-func after(old, now time.Time) time.Time {
+// nextUpdatedAt returns the next updated_at: now, or a microsecond past old when the clock is not ahead of it.
+func nextUpdatedAt(old, now time.Time) time.Time {
 	if next := old.Add(time.Microsecond); next.After(now) {
 		return next
 	}

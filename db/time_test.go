@@ -212,12 +212,12 @@ func TestFormatTime(t *testing.T) {
 				t.Errorf("FormatTime(%v) = %s, want %s", c.in, got, c.want)
 			}
 			back, err := ParseTime(got)
-			wantTime(t, "ParseTime("+got+")", back, err, Microseconds(c.in))
+			wantTime(t, "ParseTime("+got+")", back, err, TruncateTime(c.in))
 		})
 	}
 }
 
-func TestMicroseconds(t *testing.T) {
+func TestTruncateTime(t *testing.T) {
 	t.Parallel()
 	east := time.FixedZone("", 3600)
 	for _, c := range []struct {
@@ -231,7 +231,7 @@ func TestMicroseconds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			wantTime(t, "Microseconds("+c.in.String()+")", Microseconds(c.in), nil, c.want)
+			wantTime(t, "TruncateTime("+c.in.String()+")", TruncateTime(c.in), nil, c.want)
 		})
 	}
 }
@@ -255,8 +255,8 @@ func TestAfter(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			now := old.Add(c.now)
-			if got, want := after(old, now), old.Add(c.want); !got.Equal(want) {
-				t.Errorf("after(%v, %v) = %v, want %v", old, now, got, want)
+			if got, want := nextUpdatedAt(old, now), old.Add(c.want); !got.Equal(want) {
+				t.Errorf("nextUpdatedAt(%v, %v) = %v, want %v", old, now, got, want)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ func (sc Scope) read(ctx context.Context, fn func(session) error) error {
 func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
 	db := sc.db
 	return db.transaction(ctx, db.reader, func(s session) error {
-		if _, err := s.exec(ctx, db.dialect.snapshot); err != nil {
+		if _, err := s.exec(ctx, db.dialect.snapshotStatement); err != nil {
 			return err
 		}
 		s.tenant = sc.tenant
@@ -59,16 +59,16 @@ type commitOptions struct {
 // may run more than once: when the database undid the transaction in favour of
 // another one, when a connection was lost, and on SQLite when another process was
 // writing. Its statements must have the context that it is given.
-func (sc Scope) commit(ctx context.Context, o commitOptions, fn func(context.Context, session) ([]change, error)) error {
+func (sc Scope) commit(ctx context.Context, o commitOptions, fn func(context.Context, session) ([]threadChange, error)) error {
 	db := sc.db
 	ctx = context.WithValue(ctx, committing{}, true)
-	var changes []change
+	var changes []threadChange
 	run := func(s session) (err error) {
 		s.tenant = sc.tenant
 		if changes, err = fn(ctx, s); err != nil {
 			return err
 		}
-		return record(ctx, s, changes)
+		return writeChanges(ctx, s, changes)
 	}
 	err := db.retry(ctx, func() error {
 		switch {

@@ -30,7 +30,7 @@ const maxBatch = 64
 type Coalescer[T any] struct {
 	limits Limits
 	// canJoin reports whether one more can be part of a batch, which is not empty.
-	canJoin func(one *T, batch []*T) bool
+	canJoin func(request *T, batch []*T) bool
 	// runBatch runs the statement, and puts what came of it into each.
 	runBatch func(ctx context.Context, batch []*T) error
 	queue    Queue[*waiter[T]]
@@ -54,7 +54,7 @@ type inflight struct {
 // New returns a Coalescer.
 func New[T any](
 	l Limits,
-	canJoin func(one *T, batch []*T) bool,
+	canJoin func(request *T, batch []*T) bool,
 	runBatch func(ctx context.Context, batch []*T) error,
 ) *Coalescer[T] {
 	c := &Coalescer[T]{limits: l, canJoin: canJoin, runBatch: runBatch}
@@ -65,9 +65,9 @@ func New[T any](
 // Do runs a request in a batch with others if there are any, and by runOne else:
 // at once, or after the batch it was in has failed, which may be for another one's
 // sake. When it returns the context's error, the batch may still be writing the
-// result into one: the caller must not read it.
-func (c *Coalescer[T]) Do(ctx context.Context, one *T, runOne func() error) error {
-	w := &waiter[T]{request: one, done: make(chan struct{})}
+// result into the request: the caller must not read it.
+func (c *Coalescer[T]) Do(ctx context.Context, request *T, runOne func() error) error {
+	w := &waiter[T]{request: request, done: make(chan struct{})}
 	if c.queue.PushUnlessIdle(w) {
 		defer c.queue.Done()
 		return runOne()
