@@ -269,6 +269,10 @@ func TestDeadlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Rollback() //nolint:errcheck // it is over when the test went well
+	// Who has waited for deadlock_timeout, a second, looks for a deadlock and is undone: that is to be the import.
+	if _, err := other.Exec(`SET LOCAL deadlock_timeout = '1min'`); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'b'`); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +284,6 @@ func TestDeadlock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The one who has waited for a second finds out, and is undone: the import, which was first.
 	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'a'`); err != nil {
 		t.Fatalf("the other transaction was undone instead: %v", err)
 	}
