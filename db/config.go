@@ -37,7 +37,8 @@ type Options struct {
 	PoolSize int
 	// MaxOverflow is how many connections beyond PoolSize may be opened under load.
 	MaxOverflow int
-	// PoolTimeout is how long a request waits for a connection before it fails with Unavailable.
+	// PoolTimeout is how long a request waits before it fails with Unavailable: for a connection, for its turn to write
+	// a SQLite file, or for the end of transactions in whose favour its own was undone.
 	PoolTimeout time.Duration
 	// PoolRecycle is a connection's life; 0 is for ever.
 	PoolRecycle time.Duration

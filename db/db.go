@@ -41,7 +41,7 @@ type DB struct {
 
 // Hooks replace what a test or an instrument needs to see. Zero fields mean the real thing.
 type Hooks struct {
-	// Log receives the statement echo; by default slog's default logger.
+	// Log receives the statement echo, and what the adoption of Tyler's tables did; by default slog's default logger.
 	Log *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
@@ -85,7 +85,7 @@ func Open(o Options, h Hooks) (*DB, error) {
 		Batches:           max((o.PoolSize+o.MaxOverflow)/4, 2),
 		MaxWait:           cmp.Or(h.MaxWait, maxWait),
 		FallbackOnTimeout: true,
-		Busy:              errTooBusy,
+		Busy:              tooBusy(nil),
 		IsFinal:           Unavailable.Is,
 		Go:                db.background.Go,
 	}

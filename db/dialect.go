@@ -9,8 +9,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// dialect holds all that differs between the two databases. Every query is
-// written once, with these words where the databases have their own:
+// dialect holds what differs between the two databases. A statement is written
+// once, with these words where the databases have their own:
 //
 //	{in}    equals one of a bound list of strings
 //	{keys}  a bound list of strings as rows k, columns value and key, the index from 0
@@ -25,6 +25,11 @@ import (
 //	{limit if walked}  in find: a bound limit, of the half that walks the threads (on SQLite 0 if that half is off)
 //	{sync commit}  after the columns of a SELECT that writes, without a transaction around it: sets
 //	        synchronous_commit, where the connection cannot keep it
+//
+// A few statements have a form for each database, which a flag of the dialect chooses
+// where they are written, since no words would make one form fast on both: an append
+// (writableCTE), a search for one property and the messages of several threads
+// (lateralJoins). That of a bulk insert is made by bulkInsert.
 //
 // Each has a case in the conformance suite that fails when the answers differ.
 type dialect struct {

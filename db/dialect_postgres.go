@@ -30,7 +30,7 @@ var postgres = dialect{
 	sessionLocks:      true,
 	snapshotStatement: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	bulkInsert:        insertArrays,
-	maxBulkRows:       100_000, // as many as there are
+	maxBulkRows:       100_000, // an import's batch is one statement of each table, unless a thread of it has more messages
 	array:             func(s []string) any { return pq.StringArray(s) },
 	formatTime:        func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (connectors, error) {

@@ -64,7 +64,7 @@ func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(se
 		}
 	case <-timeout.C:
 		if g.queue.Withdraw(w) {
-			return errTooBusy
+			return tooBusy(nil)
 		}
 	}
 	<-w.done
@@ -107,8 +107,6 @@ func (g *groupCommitter) run(writes []*groupedWrite) {
 	}
 }
 
-var errTooBusy = &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
-
 // stillWaiting ends the writes whose time is over while another process writes, and returns the others.
 func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 	now := time.Now()
@@ -117,7 +115,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 		case w.ctx.Err() != nil:
 			w.err = w.ctx.Err()
 		case now.After(w.deadline):
-			w.err = errTooBusy
+			w.err = tooBusy(nil)
 		default:
 			others = append(others, w)
 			continue

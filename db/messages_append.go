@@ -200,7 +200,8 @@ func (r *Messages) appendAlone(ctx context.Context, batch []*appendRequest) erro
 	return r.appendTransaction(ctx, batch)
 }
 
-// appendBatch appends several messages. Threads that others are writing are left out: nobody waits for a lock of theirs.
+// appendBatch appends several messages. On PostgreSQL, threads that others are writing are left out, so that no message
+// waits for the lock of another one's thread; on SQLite there is one writer at a time.
 func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) error {
 	if r.db.dialect.writableCTE {
 		return r.appendStatement(ctx, batch, true)

@@ -86,11 +86,11 @@ func (s session) statementContext(ctx context.Context) context.Context {
 	return ctx
 }
 
-// This file reads the rows of threads and messages, which are most of what this
-// package does: straight from the driver, since database/sql's and sqlx's way to
-// a struct costs more than the rest, and only the columns that are wanted.
-
-// each calls fn with the values of every row of a query, as the driver gives
+// each reads rows of threads and messages, which is most of what this package
+// does: straight from the driver, since database/sql's and sqlx's way to a struct
+// costs more than the rest.
+//
+// It calls fn with the values of every row of a query, as the driver gives
 // them, but a *string for the bytes of SQLite's. They are good until fn returns;
 // the string itself lasts.
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {

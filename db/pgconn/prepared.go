@@ -48,8 +48,8 @@ type statement interface {
 	driver.StmtQueryContext
 }
 
-// maxPrepared is how many statements a connection keeps: more than this package
-// has shapes of, with every combination of roles and of columns a client is likely to ask for.
+// maxPrepared is how many statements a connection keeps: more than
+// threadstore has shapes of, with every combination of roles and of columns a client is likely to ask for.
 const maxPrepared = 256
 
 // preparedConn is a connection with its statements. database/sql uses a connection for one thing at a time.
