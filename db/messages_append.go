@@ -209,7 +209,7 @@ func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) erro
 	return r.appendTransaction(ctx, batch)
 }
 
-// canJoin reports whether the message can be appended by one statement with the others.
+// canJoin reports whether the message can be appended by one statement with the others; see package coalesce.
 func (r *appendRequest) canJoin(batch []*appendRequest) bool {
 	return r.scope == batch[0].scope && (!r.scope.db.dialect.writableCTE || r.differs(batch))
 }

@@ -123,7 +123,7 @@ type threadRequest struct {
 // nobody has to wait for a thread of very many.
 const maxBatchMessages = 200
 
-// canJoin reports whether the thread can be read by one statement with the others.
+// canJoin reports whether the thread can be read by one statement with the others; see package coalesce.
 func (r *threadRequest) canJoin(batch []*threadRequest) bool {
 	return r.scope == batch[0].scope && r.window == batch[0].window && r.columns == batch[0].columns
 }

@@ -81,7 +81,7 @@ type findRequest struct {
 	common        bool // the property is; then there are no threads
 }
 
-// canJoin reports whether the search can be part of one statement with the others.
+// canJoin reports whether the search can be part of one statement with the others; see package coalesce.
 func (r *findRequest) canJoin(batch []*findRequest) bool {
 	other := batch[0]
 	return r.scope == other.scope && r.limit == other.limit && r.offset == other.offset && r.columns == other.columns

@@ -1,3 +1,13 @@
+// Package coalesce lets requests at the same time share work: a statement
+// ([Coalescer]), or a transaction (db's group commit, on a [Queue]). Nobody waits
+// for others to come: what comes while work is under way is the next batch. It
+// imports nothing of ours.
+//
+// Which requests can share a statement, the canJoin of a Coalescer says. There are
+// three in db, and all of them refuse requests of different scopes, that is tenants:
+//   - appendRequest (messages_append.go): on PostgreSQL, one message for each thread; on SQLite any messages.
+//   - findRequest (threads_find.go): searches for one property, with the same limit, offset and columns.
+//   - threadRequest (messages_window.go): single threads, with the same window of messages and the same columns.
 package coalesce
 
 import (
@@ -29,7 +39,8 @@ const maxBatch = 64
 // little more for ten than for one. It is safe for concurrent use.
 type Coalescer[T any] struct {
 	limits Limits
-	// canJoin reports whether one more can be part of a batch, which is not empty.
+	// canJoin reports whether one more request can be part of a batch, which is not empty and whose requests can all
+	// share a statement.
 	canJoin func(request *T, batch []*T) bool
 	// runBatch runs the statement, and puts what came of it into each.
 	runBatch func(ctx context.Context, batch []*T) error
