@@ -20,10 +20,10 @@ func insertBulk(ctx context.Context, s session, table string, columns []bulkColu
 // bulkColumn is a column of rows to insert, with its type in the dialect's words.
 type bulkColumn struct{ name, sqlType string }
 
-// The columns of the rows in a bulk.
+// The columns of the rows that newThreads collects, beside those of messages.
 var (
-	threadColumns   = append([]bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"}}, counterBulkColumns()...)
-	propertyColumns = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
+	newThreadColumns = append(threadTable.writtenColumns(), counterBulkColumns()...)
+	propertyColumns  = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
 )
 
 func counterBulkColumns() (columns []bulkColumn) {

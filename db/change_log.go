@@ -40,8 +40,8 @@ func writeChanges(ctx context.Context, s session, changes []threadChange) error 
 			continue
 		}
 		args := []any{s.db.dialect.formatTime(c.thread.UpdatedAt)}
-		for _, n := range c.Counters.inColumns() {
-			args = append(args, n)
+		for _, n := range c.Counters.fields() {
+			args = append(args, *n)
 		}
 		if _, err := s.exec(ctx, `UPDATE threads SET updated_at = CAST(? AS {time}), `+
 			addToCounters("threads.", func(int) string { return `CAST(? AS bigint)` })+

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // messageTable holds the columns of messages, the one place that lists them: what
@@ -23,8 +24,7 @@ var messageTable = newTable("m", true, append([]column[Message]{
 		scan:    (*Message).scanRole,
 		value:   func(m *Message, _ *dialect) any { return string(m.Role) },
 	},
-	{name: `"timestamp"`, sqlType: "{time}", readWith: MessageTimestamp, scan: (*Message).scanTimestamp,
-		value: func(m *Message, d *dialect) any { return d.formatTime(m.Timestamp) }},
+	timeColumn(`"timestamp"`, MessageTimestamp, func(m *Message) *time.Time { return &m.Timestamp }),
 	jsonColumn("parts", MessageParts, func(m *Message) *JSON { return &m.parts }),
 	jsonColumn("tool_calls", MessageToolCalls, func(m *Message) *JSON { return &m.toolCalls }),
 	jsonColumn("attributes", MessageAttributes, func(m *Message) *JSON { return &m.Attributes }),
@@ -64,24 +64,18 @@ func textColumns() (columns []column[Message]) {
 	return columns
 }
 
-func jsonColumn(name string, readWith Columns, of func(*Message) *JSON) column[Message] {
-	return column[Message]{name: name, sqlType: "{json}", readWith: readWith,
-		scan:  func(m *Message, v driver.Value) error { return (*columnJSON)(of(m)).Scan(v) },
-		value: func(m *Message, _ *dialect) any { return null(*of(m)) }}
-}
-
 // firstOrdinal is the ordinal of a system message of position 0, as the tables' definitions have it.
 const firstOrdinal = -1 << 31
 
 func (m *Message) scanOrdinal(v driver.Value) error {
-	var ordinal columnInt
-	if _ = ordinal.Scan(v); ordinal.err != nil {
-		return ordinal.err
+	var ordinal int
+	if err := scanInt(&ordinal, v); err != nil {
+		return err
 	}
-	if ordinal.int > 0 {
-		m.Sequence = ordinal.int
+	if ordinal > 0 {
+		m.Sequence = ordinal
 	} else {
-		m.position = ordinal.int - firstOrdinal
+		m.position = ordinal - firstOrdinal
 	}
 	return nil
 }
@@ -93,13 +87,6 @@ func (m *Message) scanRole(v driver.Value) error {
 		err = fmt.Errorf("%.20q is no role", text)
 	}
 	return err
-}
-
-func (m *Message) scanTimestamp(v driver.Value) error {
-	var t columnTime
-	_ = t.Scan(v)
-	m.Timestamp = t.Time
-	return t.err
 }
 
 // scan makes m what a row of the columns says. A row that cannot be read is told with the message's id, if that was read.

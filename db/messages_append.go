@@ -67,25 +67,19 @@ func (r *Messages) appendIdempotent(
 	ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message,
 ) (stored []*Message, thread *Thread, err error) {
 	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
-		row, err := lockThread(ctx, s, threadID)
+		locked, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return nil, err
 		}
-		if row == nil {
+		if locked == nil {
 			return nil, errUnknownThread
-		}
-		if thread, err = row.thread(s.db.dialect); err != nil {
-			return nil, err
 		}
 		known, err := messagesByID(ctx, s, givenIDs(patches))
 		if err != nil {
 			return nil, err
 		}
-		oldCounters, err := row.counters(threadID)
-		if err != nil {
-			return nil, err
-		}
-		newCounters := oldCounters
+		thread = locked.thread
+		newCounters := locked.counters
 		stored = make([]*Message, len(patches))
 		var added []*Message
 		for i, p := range patches {
@@ -105,7 +99,7 @@ func (r *Messages) appendIdempotent(
 			return nil, nil
 		}
 		thread.UpdatedAt = nextUpdatedAt(thread.UpdatedAt, r.db.Now())
-		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(oldCounters)}
+		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(locked.counters)}
 		return []threadChange{{c, thread}}, insertMessages(ctx, s, added)
 	})
 	if err != nil {
@@ -158,13 +152,13 @@ type appendResult struct {
 
 // read reads a row of the selected columns of the thread and the number that
 // [Message.assignSequence] takes.
-func (r *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (threadChange, error) {
-	var n columnInt
-	if _ = n.Scan(v[len(selected)]); n.err != nil {
-		return threadChange{}, n.err
+func (r *appendRequest) read(d *dialect, selected []column[Thread], v []driver.Value) (threadChange, error) {
+	var n int
+	if err := scanInt(&n, v[len(selected)]); err != nil {
+		return threadChange{}, err
 	}
 	m := r.message
-	m.assignSequence(n.int)
+	m.assignSequence(n)
 	r.result = appendResult{message: &m}
 	if thread, err := scanThread(d, selected, v); err == nil {
 		r.result.thread = thread

@@ -227,7 +227,7 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 
 // threadOrMessages reads rows that have the columns of threads and of messages, and are of one of them.
 type threadOrMessages struct {
-	ofThread  []column[threadRow]
+	ofThread  []column[Thread]
 	ofMessage []column[Message]
 }
 

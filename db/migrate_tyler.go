@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/threadstore/threadstore/db/jsontext"
 )
@@ -202,6 +203,57 @@ func storableText(s *string) *string {
 	return &text
 }
 
+// columnJSON, columnTime and columnInt are values in rows of Tyler's tables, as sqlx scans them. What cannot be read is
+// an error of the row (err), not of the query, so that it can be told with the row's id.
+type columnJSON JSON
+
+func (c *columnJSON) Scan(src any) error { return scanJSON((*JSON)(c), src) }
+
+type columnTime struct {
+	time.Time
+	err error
+}
+
+func (c *columnTime) Scan(src any) error {
+	*c = columnTime{}
+	c.err = scanTime(&c.Time, src)
+	return nil
+}
+
+type columnInt struct {
+	int
+	err error
+}
+
+func (c *columnInt) Scan(src any) error {
+	*c = columnInt{}
+	c.err = scanInt(&c.int, src)
+	return nil
+}
+
+// tylerThread is a row of Tyler's threads.
+type tylerThread struct {
+	ID         string     `db:"id"`
+	Title      *string    `db:"title"`
+	Attributes columnJSON `db:"attributes"`
+	Source     columnJSON `db:"source"`
+	CreatedAt  columnTime `db:"created_at"`
+	UpdatedAt  columnTime `db:"updated_at"`
+}
+
+// thread returns what the row says.
+func (r *tylerThread) thread(d *dialect) (*Thread, error) {
+	t := &Thread{ID: r.ID, Title: r.Title, Attributes: JSON(r.Attributes), Source: JSON(r.Source),
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
+	switch {
+	case r.CreatedAt.err != nil:
+		return nil, t.broken("created_at", r.CreatedAt.err)
+	case r.UpdatedAt.err != nil:
+		return nil, t.broken("updated_at", r.UpdatedAt.err)
+	}
+	return t, t.checkStored(d)
+}
+
 // adoptThreads copies a page of threads and returns their ids, as bytes in order.
 func adoptThreads(ctx context.Context, s session, first bool, after string) ([]string, error) {
 	// A cast takes the value out of the hands of the driver, which would read SQLite's declared types.
@@ -209,7 +261,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 	if s.db.dialect.driver == PostgreSQL {
 		collate = ` COLLATE "C"`
 	}
-	var rows []threadRow
+	var rows []tylerThread
 	if err := s.rows(ctx, &rows, `SELECT t.id, t.title, CAST(t.attributes AS text) AS attributes, CAST(t.source AS text) AS source,
 			COALESCE(t.created_at, t.updated_at, CURRENT_TIMESTAMP) AS created_at, COALESCE(t.updated_at, t.created_at, CURRENT_TIMESTAMP) AS updated_at
 		FROM `+tylerThreads+` t WHERE ? OR t.id`+collate+` > ? ORDER BY t.id`+collate+` LIMIT ?`, first, after, adoptPage); err != nil {
@@ -220,17 +272,17 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		storableJSON(&rows[i].Attributes)
 		storableJSON(&rows[i].Source)
 	}
-	threads, err := threadsOf(s.db.dialect, rows)
-	if err != nil {
-		return nil, err
-	}
-	if len(threads) == 0 {
+	if len(rows) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(threads))
+	ids := make([]string, len(rows))
 	var values [][]any
 	var properties [][]string
-	for i, t := range threads {
+	for i := range rows {
+		t, err := rows[i].thread(s.db.dialect)
+		if err != nil {
+			return nil, err
+		}
 		ids[i] = t.ID
 		at := s.db.dialect.formatTime
 		values = append(values, []any{t.ID, t.Title, t.Attributes, null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)})
@@ -251,7 +303,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		return ids, nil
 	}
 	// Not insertProperties: this is version 1 of the tables.
-	_, err = s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
+	_, err := s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
 		SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, bind(properties))
 	return ids, err
 }

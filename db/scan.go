@@ -33,67 +33,47 @@ func scanNull(to **string, v driver.Value) error {
 	return scanText(*to, v)
 }
 
-// columnJSON reads a JSON column; NULL and the JSON null are "".
-type columnJSON JSON
-
-func (c *columnJSON) Scan(src any) error {
-	switch v := src.(type) {
-	case nil:
-		*c = ""
-	case string:
-		*c = columnJSON(v)
-	case *string:
-		*c = columnJSON(*v)
-	case []byte:
-		*c = columnJSON(v)
-	default:
+// scanJSON reads a JSON column; NULL and the JSON null are "".
+func scanJSON(to *JSON, v driver.Value) error {
+	*to = ""
+	if v == nil {
+		return nil
+	}
+	var text string
+	if err := scanText(&text, v); err != nil {
 		return errors.New("no JSON text")
 	}
-	if *c == "null" { // what SQLAlchemy writes for None
-		*c = ""
+	if text != "null" { // what SQLAlchemy writes for None
+		*to = JSON(text)
 	}
 	return nil
 }
 
-// columnTime reads a time as the drivers give it: time.Time from timestamptz,
-// text from SQLite. What is no time is an error of the row (err), not of the
-// query, so that it can be told with the row's id.
-type columnTime struct {
-	time.Time
-	err error
-}
-
-func (c *columnTime) Scan(src any) error {
-	*c = columnTime{}
-	switch v := src.(type) {
+// scanTime reads a time as the drivers give it: time.Time from timestamptz, text from SQLite and from a cast.
+func scanTime(to *time.Time, v driver.Value) (err error) {
+	switch v := v.(type) {
 	case time.Time:
-		if c.Time = TruncateTime(v); c.Year() < 1 || c.Year() > 9999 {
-			c.err = errors.New("a year outside 1 to 9999")
+		if *to = TruncateTime(v); to.Year() < 1 || to.Year() > 9999 {
+			return errors.New("a year outside 1 to 9999")
 		}
 	case string:
 		var ok bool
-		if c.Time, ok = parseStored(v); !ok {
-			c.Time, c.err = ParseTime(v)
+		if *to, ok = parseStored(v); !ok {
+			*to, err = ParseTime(v)
 		}
 	default:
-		c.err = fmt.Errorf("no time: %T", src)
+		return fmt.Errorf("no time: %T", v)
 	}
-	return nil
+	return err
 }
 
-// columnInt reads an integer; what is none is an error of the row, as for columnTime.
-type columnInt struct {
-	int
-	err error
-}
-
-func (c *columnInt) Scan(src any) error {
-	*c = columnInt{}
-	if v, ok := src.(int64); ok {
-		c.int = int(v)
-	} else {
-		c.err = fmt.Errorf("no integer: %T", src)
+// scanInt reads an integer.
+func scanInt(to *int, v driver.Value) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("no integer: %T", v)
 	}
+	*to = int(n)
 	return nil
 }
 

@@ -2,10 +2,11 @@ package db
 
 import (
 	"database/sql/driver"
-	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // column is a column of a table: how its value gets into a row, and out of it.
@@ -36,6 +37,20 @@ func newTable[Row any](alias string, longTexts bool, columns []column[Row]) *tab
 	return t
 }
 
+// jsonColumn is a column of JSON objects or documents, or null.
+func jsonColumn[Row any](name string, readWith Columns, of func(*Row) *JSON) column[Row] {
+	return column[Row]{name: name, sqlType: "{json}", readWith: readWith,
+		scan:  func(row *Row, v driver.Value) error { return scanJSON(of(row), v) },
+		value: func(row *Row, _ *dialect) any { return null(*of(row)) }}
+}
+
+// timeColumn is a column of times.
+func timeColumn[Row any](name string, readWith Columns, of func(*Row) *time.Time) column[Row] {
+	return column[Row]{name: name, sqlType: "{time}", readWith: readWith,
+		scan:  func(row *Row, v driver.Value) error { return scanTime(of(row), v) },
+		value: func(row *Row, d *dialect) any { return d.formatTime(*of(row)) }}
+}
+
 // values returns what a row's written columns hold, as they are bound.
 func (t *table[Row]) values(row *Row, d *dialect) []any {
 	values := make([]any, len(t.written))
@@ -54,13 +69,33 @@ func (t *table[Row]) writtenColumns() []bulkColumn {
 	return columns
 }
 
+// insertRow returns the statement that inserts a row by a tenant and the values that are bound.
+func (t *table[Row]) insertRow(into string) string {
+	values := make([]string, len(t.written))
+	for i, c := range t.written {
+		values[i] = c.cast("?")
+	}
+	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) VALUES (?, ` + strings.Join(values, ", ") + `)`
+}
+
+// assignments returns those of an UPDATE to a row's values, which are bound; but for the columns of the names.
+func (t *table[Row]) assignments(row *Row, d *dialect, except ...string) (sets string, args []any) {
+	var list []string
+	for _, c := range t.written {
+		if !slices.Contains(except, c.name) {
+			list, args = append(list, c.name+` = `+c.cast("?")), append(args, c.value(row, d))
+		}
+	}
+	return strings.Join(list, ", "), args
+}
+
 // insertRows returns the statement that inserts, for a tenant, a bound list of rows' values.
 func (t *table[Row]) insertRows(into string) string {
-	columns, values := make([]string, len(t.written)), make([]string, len(t.written))
+	values := make([]string, len(t.written))
 	for i, c := range t.written {
-		columns[i], values[i] = c.name, c.fromRow(i)
+		values[i] = c.fromRow(i)
 	}
-	return `INSERT INTO ` + into + ` (tenant, ` + strings.Join(columns, ", ") + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
+	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
 }
 
 // updateRows returns the statement that updates rows to a bound list of their values, each with its tenant at the end. key
@@ -82,11 +117,15 @@ func (t *table[Row]) updateRows(name, key, fixed string) string {
 
 // fromRow returns the expression for the column's value, which is the i-th of a row in a bound list.
 func (c column[Row]) fromRow(i int) string {
-	value := fmt.Sprintf(`v.value ->> %d`, i)
+	return c.cast(`v.value ->> ` + strconv.Itoa(i))
+}
+
+// cast returns a text as the column's type.
+func (c column[Row]) cast(text string) string {
 	if c.sqlType == "text" {
-		return value
+		return text
 	}
-	return `CAST(` + value + ` AS ` + c.sqlType + `)`
+	return `CAST(` + text + ` AS ` + c.sqlType + `)`
 }
 
 // plainList returns the wanted columns as they are, with what stands before each:

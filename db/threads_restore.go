@@ -84,7 +84,6 @@ type newThreads struct {
 }
 
 func (n *newThreads) add(db *DB, r Restored) error {
-	at := db.dialect.formatTime
 	now := db.Now()
 	t := restoredThread(*r.ID, r.ThreadPatch, r.UpdatedAt, now)
 	var list []MessagePatch
@@ -105,12 +104,9 @@ func (n *newThreads) add(db *DB, r Restored) error {
 	for _, p := range properties {
 		n.properties = append(n.properties, []any{t.ID, p.Key, p.Value})
 	}
-	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)}
-	if t.Title != nil {
-		row[1] = *t.Title
-	}
-	for _, n := range m.inColumns() {
-		row = append(row, n)
+	row := threadTable.values(&t, db.dialect)
+	for _, counter := range m.fields() {
+		row = append(row, *counter)
 	}
 	n.threads = append(n.threads, row)
 	c := Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}
@@ -124,7 +120,9 @@ func (n *newThreads) insert(ctx context.Context, s session) error {
 		columns []bulkColumn
 		rows    [][]any
 	}{
-		{"threads", threadColumns, n.threads}, {"messages", messageTable.writtenColumns(), n.messages}, {"thread_properties", propertyColumns, n.properties},
+		{"threads", newThreadColumns, n.threads},
+		{"messages", messageTable.writtenColumns(), n.messages},
+		{"thread_properties", propertyColumns, n.properties},
 	} {
 		if err := insertBulk(ctx, s, into.table, into.columns, into.rows); err != nil {
 			return err
