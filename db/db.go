@@ -55,17 +55,9 @@ type Hooks struct {
 
 // Open returns the database of o without touching it; [DB.Migrate] makes it usable.
 func Open(o Options, h Hooks) (*DB, error) {
-	var d *dialect
-	switch o.Driver {
-	case PostgreSQL:
-		d = &postgres
-		if pgconn.UsesTxPooling(o.Postgres) {
-			d = &postgresTxPooling
-		}
-	case SQLite:
-		d = &sqlite3
-	default:
-		return nil, fmt.Errorf("unknown database driver %q", o.Driver)
+	d, err := dialectOf(o)
+	if err != nil {
+		return nil, err
 	}
 	c, err := d.open(o)
 	if err != nil {
@@ -80,33 +72,33 @@ func Open(o Options, h Hooks) (*DB, error) {
 		changed: h.Changes,
 		common:  commonProperties{seed: maphash.MakeSeed()},
 	}
-	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	l := coalesce.Limits{
-		Batches:           max((o.PoolSize+o.MaxOverflow)/4, 2),
-		MaxWait:           cmp.Or(h.MaxWait, maxWait),
-		FallbackOnTimeout: true,
-		Busy:              tooBusy(nil),
-		IsFinal:           Unavailable.Is,
-		Go:                db.background.Go,
-	}
-	if c.singleWriter {
-		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
-	}
-	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
-		return batch[0].scope.Messages().appendBatch(ctx, batch)
-	})
-	db.threads = coalesce.New(l, (*threadRequest).canJoin, func(ctx context.Context, batch []*threadRequest) error {
-		return batch[0].scope.Messages().listBatch(ctx, batch)
-	})
-	db.finds = coalesce.New(l, (*findRequest).canJoin, func(ctx context.Context, batch []*findRequest) error {
-		return batch[0].scope.Threads().findBatch(ctx, batch)
-	})
 	if db.log == nil {
 		db.log = slog.Default()
 	}
 	if db.now == nil {
 		db.now = time.Now
 	}
+	db.openPools(c, h)
+	db.startCoalescing(c, h)
+	return db, nil
+}
+
+func dialectOf(o Options) (*dialect, error) {
+	switch o.Driver {
+	case PostgreSQL:
+		if pgconn.UsesTxPooling(o.Postgres) {
+			return &postgresTxPooling, nil
+		}
+		return &postgres, nil
+	case SQLite:
+		return &sqlite3, nil
+	}
+	return nil, fmt.Errorf("unknown database driver %q", o.Driver)
+}
+
+// openPools makes the pools, whose connections are made when they are needed.
+func (db *DB) openPools(c connectors, h Hooks) {
+	o := db.options
 	pool := func(c driver.Connector, size, overflow int) *sqlx.DB {
 		if h.Connector != nil {
 			c = h.Connector(c)
@@ -119,7 +111,6 @@ func Open(o Options, h Hooks) (*DB, error) {
 	}
 	if c.singleWriter {
 		db.writer = pool(c.writer, 1, 0)
-		db.group = newGroupCommitter(db)
 	} else {
 		db.writer = pool(c.writer, o.PoolSize, o.MaxOverflow)
 	}
@@ -130,7 +121,32 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if c.inMemory { // the database ends with its connection
 		db.writer.SetConnMaxLifetime(0)
 	}
-	return db, nil
+}
+
+// startCoalescing makes what lets requests share statements, and transactions where there is one writer.
+func (db *DB) startCoalescing(c connectors, h Hooks) {
+	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
+	l := coalesce.Limits{
+		Batches:           max((db.options.PoolSize+db.options.MaxOverflow)/4, 2),
+		MaxWait:           cmp.Or(h.MaxWait, maxWait),
+		FallbackOnTimeout: true,
+		Busy:              tooBusy(nil),
+		IsFinal:           Unavailable.Is,
+		Go:                db.background.Go,
+	}
+	if c.singleWriter {
+		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, db.options.PoolTimeout, false
+		db.group = newGroupCommitter(db)
+	}
+	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
+		return batch[0].scope.Messages().appendBatch(ctx, batch)
+	})
+	db.threads = coalesce.New(l, (*threadRequest).canJoin, func(ctx context.Context, batch []*threadRequest) error {
+		return batch[0].scope.Messages().listBatch(ctx, batch)
+	})
+	db.finds = coalesce.New(l, (*findRequest).canJoin, func(ctx context.Context, batch []*findRequest) error {
+		return batch[0].scope.Threads().findBatch(ctx, batch)
+	})
 }
 
 // maxWait is how long to wait for a shared statement before taking a connection of
