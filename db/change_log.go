@@ -15,8 +15,8 @@ const (
 type Change struct {
 	ThreadID string
 	Kind     ChangeKind
-	// Added, Updated and Deleted are the ids of messages, the first two in the order of the thread. A deleted thread has
-	// none.
+	// Added, Updated and Deleted are the ids of messages, the first two in the order of the thread. A deleted thread
+	// has none.
 	Added, Updated, Deleted []string
 	// Counters is by how much those of the thread have changed; nothing for a deleted one.
 	Counters Counters
@@ -25,8 +25,8 @@ type Change struct {
 // threadChange is a Change on its way through [Scope.commit].
 type threadChange struct {
 	Change
-	// thread is the thread as it will be, whose counters and updated_at are still to be written: [writeChanges] does it.
-	// nil when the statement that made the change wrote them, too.
+	// thread is the thread as it will be, whose counters and updated_at are still to be written: [writeChanges] does
+	// it. nil when the statement that made the change wrote them, too.
 	thread *Thread
 }
 

@@ -105,7 +105,8 @@ func (s settings) database() (Options, error) {
 	}
 	need := func(names ...string) error {
 		for _, name := range names {
-			value := map[string]string{"HOST": s.Host, "PORT": s.Port, "NAME": s.Name, "USER": s.User, "PASSWORD": s.Password, "PATH": s.Path}[name]
+			value := map[string]string{"HOST": s.Host, "PORT": s.Port, "NAME": s.Name, "USER": s.User,
+				"PASSWORD": s.Password, "PATH": s.Path}[name]
 			if value == "" {
 				return fmt.Errorf("TYLER_DB_TYPE is %s, which also needs TYLER_DB_%s", s.Type, name)
 			}
@@ -123,7 +124,8 @@ func (s settings) database() (Options, error) {
 			return Options{}, fmt.Errorf("TYLER_DB_PORT: %w", err)
 		}
 		return Options{Driver: PostgreSQL, Postgres: map[string]string{
-			"host": s.Host, "port": s.Port, "dbname": s.Name, "user": s.User, "password": s.Password, "sslmode": "prefer"}}, nil
+			"host": s.Host, "port": s.Port, "dbname": s.Name, "user": s.User, "password": s.Password,
+			"sslmode": "prefer"}}, nil
 	case "sqlite":
 		if err := need("PATH"); err != nil {
 			return Options{}, err
@@ -153,7 +155,8 @@ func ParseURL(raw string) (Options, error) {
 	switch kind, driver, _ := strings.Cut(scheme, "+"); {
 	case kind == "sqlite" && (driver == "" || driver == "aiosqlite" || driver == "pysqlite"):
 		return parseSQLite(rest)
-	case (kind == "postgresql" || kind == "postgres") && (driver == "" || strings.HasPrefix(driver, "asyncpg") || strings.HasPrefix(driver, "psycopg")):
+	case (kind == "postgresql" || kind == "postgres") &&
+		(driver == "" || strings.HasPrefix(driver, "asyncpg") || strings.HasPrefix(driver, "psycopg")):
 		rest, found = strings.CutPrefix(rest, "//")
 		if !found {
 			return Options{}, fmt.Errorf("DATABASE_URL: %s: must be followed by //", scheme)
@@ -293,7 +296,8 @@ func parseParameters(query string, p map[string]string) error {
 			case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
 			default:
 				return fmt.Errorf(
-					"DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, not %.40q",
+					"DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, "+
+						"not %.40q",
 					value,
 				)
 			}

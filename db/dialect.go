@@ -64,7 +64,8 @@ type dialect struct {
 // connectors are how connections of a database are made. One without a reader has one pool for both.
 type connectors struct {
 	writer, reader driver.Connector
-	// singleWriter: the writer's pool has one connection, and inMemory, that is never closed while the database is open.
+	// singleWriter: the writer's pool has one connection, and inMemory, that is never closed while the database is
+	// open.
 	singleWriter, inMemory bool
 }
 

@@ -30,9 +30,10 @@ var postgres = dialect{
 	sessionLocks:      true,
 	snapshotStatement: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	bulkInsert:        insertArrays,
-	maxBulkRows:       100_000, // an import's batch is one statement of each table, unless a thread of it has more messages
-	array:             func(s []string) any { return pq.StringArray(s) },
-	formatTime:        func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	// A batch of an import is one statement for each table, unless a thread of it has more messages.
+	maxBulkRows: 100_000,
+	array:       func(s []string) any { return pq.StringArray(s) },
+	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
 	open: func(o Options) (connectors, error) {
 		params := maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
@@ -68,7 +69,9 @@ var postgres = dialect{
 			}
 			return other
 		}
-		for _, gone := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+		for _, gone := range []error{
+			driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed,
+		} {
 			if errors.Is(err, gone) {
 				return lost
 			}
@@ -112,8 +115,11 @@ func postgresWords(syncCommit string) *strings.Replacer {
 		"{text of}", "CAST(", "{as text}", " AS text)",
 		"{bytes of}", "", "{as bytes}", "",
 		"{lock}", "FOR UPDATE",
-		"{matches p of r}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = r.tenant AND p.key = r.key AND p.value = r.value OFFSET 0) AS p",
-		"{thread t of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
+		"{matches p of r}",
+		"LATERAL (SELECT p.* FROM thread_properties p "+
+			"WHERE p.tenant = r.tenant AND p.key = r.key AND p.value = r.value OFFSET 0) AS p",
+		"{thread t of p}",
+		"LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
 		"{limit if walked}", "LIMIT ?",
 		"{sync commit}", syncCommit,
 	)
@@ -135,7 +141,9 @@ var planner = map[string]string{
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
 func insertArrays(tenant, table string, columns []bulkColumn, rows [][]any) (string, []any) {
 	from, values, args := unnested("u", columns, rows)
-	return `INSERT INTO ` + table + ` (tenant, ` + columnNames(columns) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from, append([]any{tenant}, args...)
+	query := `INSERT INTO ` + table + ` (tenant, ` + columnNames(columns) + `)
+		SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from
+	return query, append([]any{tenant}, args...)
 }
 
 // unnested returns bound arrays, one for each column, as rows with an alias,
@@ -155,7 +163,8 @@ func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, va
 		}
 		args = append(args, string(append(array, '}')))
 	}
-	return `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`, values, args
+	from = `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`
+	return from, values, args
 }
 
 // boundName returns what [unnested] calls a column.

@@ -31,15 +31,19 @@ var sqlite3 = dialect{
 		"{thread t of p}", "threads t",
 		"{limit if walked}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM rarest)", maxCount),
 	),
-	bytesNotReused:    true,
-	snapshotStatement: "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
+	bytesNotReused: true,
+	// The first read fixes what a deferred transaction sees.
+	snapshotStatement: "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1",
 	bulkInsert:        insertValues,
-	maxBulkRows:       200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
-	array:             func(s []string) any { return bind(s) },
-	formatTime:        func(t time.Time) string { return t.Format(sqliteTime) },
+	// Preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766
+	// values that it can have.
+	maxBulkRows: 200,
+	array:       func(s []string) any { return bind(s) },
+	formatTime:  func(t time.Time) string { return t.Format(sqliteTime) },
 	open: func(o Options) (connectors, error) {
 		if o.Path == Memory {
-			return connectors{writer: sqliteConnector(":memory:?" + pragmas("memory").Encode()), singleWriter: true, inMemory: true}, nil
+			writer := sqliteConnector(":memory:?" + pragmas("memory").Encode())
+			return connectors{writer: writer, singleWriter: true, inMemory: true}, nil
 		}
 		path, err := filepath.Abs(o.Path)
 		if err != nil {
@@ -119,5 +123,7 @@ func insertValues(tenant, table string, columns []bulkColumn, rows [][]any) (str
 	for _, r := range rows {
 		args = append(args, r...)
 	}
-	return `INSERT OR FAIL INTO ` + table + ` (tenant, ` + columnNames(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
+	query := `INSERT OR FAIL INTO ` + table + ` (tenant, ` + columnNames(columns) + `) VALUES ` +
+		strings.Repeat(row, len(rows))[2:]
+	return query, args
 }

@@ -141,7 +141,10 @@ func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) 
 				if err := inSavepoint(s, w); err != nil {
 					return err
 				}
-			} else if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil && !isDomainError(w.err) {
+				continue
+			}
+			w.err = coalesce.RecoverToError(func() error { return w.fn(s) })
+			if w.err != nil && !isDomainError(w.err) {
 				return w.err
 			}
 		}

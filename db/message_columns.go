@@ -11,9 +11,11 @@ import (
 // reads and what writes messages is made of it.
 var messageTable = newTable("m", true, append([]column[Message]{
 	{name: "id", sqlType: "text", readWith: MessageID,
-		scan: func(m *Message, v driver.Value) error { return scanText(&m.ID, v) }, value: func(m *Message, _ *dialect) any { return m.ID }},
+		scan:  func(m *Message, v driver.Value) error { return scanText(&m.ID, v) },
+		value: func(m *Message, _ *dialect) any { return m.ID }},
 	{name: "thread_id", sqlType: "text", readWith: MessageThreadID,
-		scan: func(m *Message, v driver.Value) error { return scanText(&m.ThreadID, v) }, value: func(m *Message, _ *dialect) any { return m.ThreadID }},
+		scan:  func(m *Message, v driver.Value) error { return scanText(&m.ThreadID, v) },
+		value: func(m *Message, _ *dialect) any { return m.ThreadID }},
 	// The database makes the ordinal of sequence and position, which are read from it.
 	{name: "ordinal", sqlType: "bigint", scan: (*Message).scanOrdinal},
 	{name: "sequence", sqlType: "bigint", value: func(m *Message, _ *dialect) any { return m.Sequence }},
@@ -52,7 +54,8 @@ var messageTexts = []messageText{
 		func(p *MessagePatch) *Opt[*string] { return &p.Name },
 	},
 	{"toolCallId", "tool_call_id", MessageToolCallID,
-		func(m *Message) **string { return &m.ToolCallID }, func(p *MessagePatch) *Opt[*string] { return &p.ToolCallID }},
+		func(m *Message) **string { return &m.ToolCallID },
+		func(p *MessagePatch) *Opt[*string] { return &p.ToolCallID }},
 }
 
 func textColumns() (columns []column[Message]) {
@@ -89,7 +92,8 @@ func (m *Message) scanRole(v driver.Value) error {
 	return err
 }
 
-// scan makes m what a row of the columns says. A row that cannot be read is told with the message's id, if that was read.
+// scan makes m what a row of the columns says. A row that cannot be read is told with the message's id, if that was
+// read.
 func (m *Message) scan(d *dialect, columns []column[Message], values []driver.Value) error {
 	if name, err := scanRow(m, columns, values); err != nil {
 		return m.broken(strings.Trim(name, `"`), err)

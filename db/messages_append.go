@@ -99,7 +99,8 @@ func (r *Messages) appendIdempotent(
 			return nil, nil
 		}
 		thread.UpdatedAt = nextUpdatedAt(thread.UpdatedAt, r.db.Now())
-		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(locked.counters)}
+		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added),
+			Counters: newCounters.minus(locked.counters)}
 		return []threadChange{{c, thread}}, insertMessages(ctx, s, added)
 	})
 	if err != nil {
@@ -133,7 +134,8 @@ func givenIDs(patches []MessagePatch) (ids []string) {
 	return ids
 }
 
-// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
+// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended
+// otherwise.
 type appendRequest struct {
 	scope   Scope
 	message Message
@@ -218,14 +220,15 @@ func (r *appendRequest) differs(from []*appendRequest) bool {
 
 // appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
 // the sequence and the position, which the thread's row gives.
-var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.writtenColumns(), fromCounters)...)
+var appendColumns = append([]bulkColumn{{"index", "bigint"}},
+	slices.DeleteFunc(messageTable.writtenColumns(), fromCounters)...)
 
 func fromCounters(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
 
 // appendStatement appends messages of different threads by one statement of
 // PostgreSQL: it takes the next sequence, or a system message's next position, from
-// each thread's row, which it locks, and inserts the message with it. Nothing is appended where there is no such thread.
-// With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
+// each thread's row, which it locks, and inserts the message with it. Nothing is appended where there is no such
+// thread. With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
 func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, skipLocked bool) error {
 	d := r.db.dialect
 	rows := make([][]any, len(batch))
@@ -262,12 +265,13 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		), m AS (
 			INSERT INTO messages (tenant, sequence, position, ` + columnNames(appendColumns[1:]) + `)
 			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.number END,
-				CASE WHEN ` + role + ` = 'system' THEN g.number ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
+				CASE WHEN ` + role + ` = 'system' THEN g.number ELSE 0 END, ` + strings.Join(values[1:], ", ") + `
+			FROM t AS g
 		)
 		SELECT CAST(t.c0 AS bigint), ` + threadTable.selectList(columns) + `, t.number{sync commit} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
-	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []threadChange, err error) {
+	write := func(ctx context.Context, s session) (changes []threadChange, err error) {
 		for _, req := range batch { // of an attempt before
 			req.result = appendResult{}
 		}
@@ -277,7 +281,8 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 			return err
 		})
 		return changes, err
-	})
+	}
+	return r.commit(ctx, commitOptions{oneStatement: true}, write)
 }
 
 // appendTransaction appends messages on SQLite, in one transaction. It leaves out what takes
@@ -297,7 +302,8 @@ func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest
 		if err != nil {
 			return nil, err
 		}
-		rest := slices.DeleteFunc(slices.Clone(batch), func(req *appendRequest) bool { return known[req.message.ID] != nil })
+		rest := slices.Clone(batch)
+		rest = slices.DeleteFunc(rest, func(req *appendRequest) bool { return known[req.message.ID] != nil })
 		for len(rest) > 0 {
 			var now, later []*appendRequest
 			for _, req := range rest {
@@ -340,10 +346,12 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	var added [][]any
 	args = append(args, now, now)
 	// The tenant comes from the list, too: with one that is bound, SQLite may begin with all threads of the tenant.
-	err = s.each(ctx, `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(round)-1)+`)
-		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
-		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
-		RETURNING `+threadTable.plainList("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
+	query := `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)` + strings.Repeat(`, (?, ?, ?)`, len(round)-1) + `)
+		UPDATE OR FAIL threads SET updated_at = ?, ` + addToCounters("", oneMessage("role")) + `
+		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id
+			AND updated_at < ?` + numbers.String() + `
+		RETURNING ` + threadTable.plainList("threads.", columns) + `, last_sequence, system_count`
+	err = s.each(ctx, query, args, func(v []driver.Value) error {
 		req := byThread[v[0].(string)]
 		if req.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]

@@ -21,7 +21,9 @@ type messageDiff struct {
 
 // diffMessages works out how list replaces the stored messages: known ids are updated,
 // new ones added, the rest dropped. With resetKnown, the stored fields of known ones do not count.
-func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+func diffMessages(
+	db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool,
+) (messageDiff, error) {
 	var r messageDiff
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
@@ -67,7 +69,10 @@ func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatc
 
 // replaceMessages makes list the thread's messages instead of the stored ones,
 // and returns what that changes, beside the counters.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+func replaceMessages(
+	ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time,
+	resetKnown bool,
+) (messageDiff, error) {
 	r, err := diffMessages(s.db, threadID, stored, list, now, resetKnown)
 	if err != nil {
 		return r, err
@@ -98,6 +103,7 @@ func makeRoom(ctx context.Context, s session, threadID string, ids []string) err
 	}
 	_, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 			position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-		WHERE tenant = ? AND thread_id = ? AND id {in}`, renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.array(ids))
+		WHERE tenant = ? AND thread_id = ? AND id {in}`,
+		renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.array(ids))
 	return err
 }

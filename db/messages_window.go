@@ -141,8 +141,10 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 		q.Limit = maxBatchMessages + 1
 	}
 	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
-		SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = k.value
-		UNION ALL SELECT * FROM (SELECT `+threadTable.nullList(threads)+`, `+messageTable.selectList(messages)+` FROM `, r.db.dialect.array(ids), r.tenant)
+		SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+`
+			FROM threads t WHERE t.tenant = ? AND t.id = k.value
+		UNION ALL SELECT * FROM (SELECT `+threadTable.nullList(threads)+`, `+messageTable.selectList(messages)+`
+			FROM `, r.db.dialect.array(ids), r.tenant)
 	q.from("m", nil)
 	q.upToLimit("m")
 	q.add(`) AS w) AS u`)
@@ -165,7 +167,9 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 }
 
 // windows reads the messages of some threads in a window, by thread id.
-func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (found map[string][]*Message, err error) {
+func windows(
+	ctx context.Context, s session, threadIDs []string, w Window, columns Columns,
+) (found map[string][]*Message, err error) {
 	err = rereadWithIDs(columns, func(read Columns) error {
 		found, err = readWindows(ctx, s, threadIDs, w, read)
 		return err
@@ -183,7 +187,9 @@ func rereadWithIDs(wanted Columns, read func(Columns) error) error {
 	return err
 }
 
-func readWindows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
+func readWindows(
+	ctx context.Context, s session, threadIDs []string, w Window, columns Columns,
+) (map[string][]*Message, error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: threadIDs}
 	selected, before := messageTable.selectList(columns), 0
 	if len(threadIDs) > 1 {
@@ -212,9 +218,12 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 }
 
 // readWithThread reads a row of the thread, then those of its messages; each has nulls for the columns of the other.
-func readWithThread(ctx context.Context, s session, threadID string, w Window, threads, messages Columns) (thread *Thread, _ []*Message, err error) {
+func readWithThread(
+	ctx context.Context, s session, threadID string, w Window, threads, messages Columns,
+) (thread *Thread, _ []*Message, err error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: []string{threadID}}
-	q.add(`SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
+	q.add(`SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+`
+		FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
 	q.messages(threadTable.nullList(threads) + `, ` + messageTable.selectList(messages))
 	q.add(`) AS u`)
 	read := newThreadOrMessages(threads, messages)
@@ -235,7 +244,9 @@ func newThreadOrMessages(threads, messages Columns) threadOrMessages {
 	return threadOrMessages{threadTable.selected(threads), messageTable.selected(messages)}
 }
 
-func (r threadOrMessages) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
+func (r threadOrMessages) row(
+	v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList,
+) (err error) {
 	if v[0] != nil { // the thread's id
 		*thread, err = scanThread(d, r.ofThread, v)
 		return err
@@ -283,7 +294,8 @@ func (q *windowQuery) add(text string, more ...any) {
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
 	ofRoles := q.Roles.roles()
-	single, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
+	// An index has the messages of all roles, or of one, in their order.
+	single, walk := len(q.threads) == 1, len(ofRoles) < 2
 	q.add(`SELECT ` + selected + ` FROM `)
 	if !single {
 		q.add(`{keys} CROSS JOIN `, q.dialect.array(q.threads))
@@ -333,7 +345,8 @@ func (q *windowQuery) from(alias string, ofRoles []Role) {
 
 // upToLimit adds that an index is walked from the start or the end, up to the limit.
 func (q *windowQuery) upToLimit(alias string) {
-	q.add(` AND `+alias+`.ordinal > ? AND `+alias+`.ordinal < ? ORDER BY `+alias+`.ordinal`+q.direction()+` LIMIT ?`, q.After, q.Before, q.Limit)
+	q.add(` AND `+alias+`.ordinal > ? AND `+alias+`.ordinal < ? ORDER BY `+alias+`.ordinal`+q.direction()+` LIMIT ?`,
+		q.After, q.Before, q.Limit)
 }
 
 func (q *windowQuery) direction() string {

@@ -75,7 +75,8 @@ func (t *table[Row]) insertRow(into string) string {
 	for i, c := range t.written {
 		values[i] = c.cast("?")
 	}
-	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) VALUES (?, ` + strings.Join(values, ", ") + `)`
+	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) VALUES (?, ` +
+		strings.Join(values, ", ") + `)`
 }
 
 // assignments returns those of an UPDATE to a row's values, which are bound; but for the columns of the names.
@@ -95,18 +96,21 @@ func (t *table[Row]) insertRows(into string) string {
 	for i, c := range t.written {
 		values[i] = c.fromRow(i)
 	}
-	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
+	return `INSERT INTO ` + into + ` (tenant, ` + columnNames(t.writtenColumns()) + `) SELECT CAST(? AS text), ` +
+		strings.Join(values, ", ") + ` FROM {rows} AS v`
 }
 
-// updateRows returns the statement that updates rows to a bound list of their values, each with its tenant at the end. key
-// tells them apart, and neither it nor fixed changes. (With a tenant that is bound, SQLite begins with all of its rows.)
+// updateRows returns the statement that updates rows to a bound list of their values, each with its tenant at the end.
+// key tells them apart, and neither it nor fixed changes. (With a tenant that is bound, SQLite begins with all of its
+// rows.)
 func (t *table[Row]) updateRows(name, key, fixed string) string {
 	var sets []string
 	where := ""
 	for i, c := range t.written {
 		switch c.name {
 		case key:
-			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key + ` = ` + c.fromRow(i)
+			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key +
+				` = ` + c.fromRow(i)
 		case fixed:
 		default:
 			sets = append(sets, c.name+` = `+c.fromRow(i))
@@ -151,9 +155,9 @@ func (t *table[Row]) nullList(wanted Columns) string {
 	return strings.Join(nulls, ", ")
 }
 
-// selectList returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
-// all the rest of a row. SQLite's texts, where they are long, are read as bytes: its driver makes two copies of a text, and asks
-// for its column's type each time.
+// selectList returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more
+// than all the rest of a row. SQLite's texts, where they are long, are read as bytes: its driver makes two copies of a
+// text, and asks for its column's type each time.
 func (t *table[Row]) selectList(wanted Columns) string {
 	if text, ok := t.selectLists.Load(wanted); ok {
 		return text.(string)

@@ -13,7 +13,8 @@ import (
 // Where a property is from, as the first letter of its key.
 const (
 	attributesPrefix = "a"
-	sourcePrefix     = "n" // of a source that has a name; version 1 of the tables had "s", without the name in the value
+	// Of a source that has a name; version 1 of the tables had "s", without the name in the value.
+	sourcePrefix = "n"
 )
 
 // property is a row of thread_properties: a top-level key of attributes or

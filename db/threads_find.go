@@ -12,7 +12,9 @@ import (
 // every given key with an equal value, after the first offset, newest first.
 // Numbers are equal by value, strings exactly, lists in order, objects in any
 // order of keys; null equals a missing key. No keys match every thread.
-func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*Thread, error) {
+func (r *Threads) FindByAttributes(
+	ctx context.Context, attributes map[string]any, limit, offset int,
+) ([]*Thread, error) {
 	if _, err := NewObject(attributes); err != nil {
 		return nil, At(err, "attributes")
 	}
@@ -25,7 +27,9 @@ func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]an
 
 // FindBySource is FindByAttributes for the source: its name must equal name,
 // and each property must match.
-func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[string]any, limit, offset int) ([]*Thread, error) {
+func (r *Threads) FindBySource(
+	ctx context.Context, name string, wanted map[string]any, limit, offset int,
+) ([]*Thread, error) {
 	if err := checkText(&name); err != nil {
 		return nil, At(err, "name")
 	}
@@ -118,8 +122,10 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 	selected := threadTable.selectList(first.columns)
 	const matches = ` FROM thread_properties x WHERE x.tenant = ? AND x.key = ? AND x.value = ? LIMIT ?`
 	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
-		FROM (SELECT x.thread_id` + matches + `) AS matches CROSS JOIN threads t WHERE t.tenant = ? AND t.id = matches.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
-	args := []any{r.tenant, first.Key, first.Value, maxCount, r.tenant, first.Key, first.Value, maxCount, r.tenant, first.limit, first.offset}
+		FROM (SELECT x.thread_id` + matches + `) AS matches CROSS JOIN threads t
+			WHERE t.tenant = ? AND t.id = matches.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
+	args := []any{r.tenant, first.Key, first.Value, maxCount, r.tenant, first.Key, first.Value, maxCount, r.tenant,
+		first.limit, first.offset}
 	if r.db.dialect.lateralJoins {
 		var keys, values []string
 		for _, req := range searches {
@@ -127,11 +133,16 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 		}
 		query = `SELECT k.n - 1, cardinality(matches.ids), ` + selected + `
 			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
-			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS matches
+			CROSS JOIN LATERAL (SELECT ARRAY(
+				SELECT x.thread_id FROM thread_properties x
+				WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?
+			) AS ids OFFSET 0) AS matches
 			CROSS JOIN LATERAL (SELECT t.* FROM (
-				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
+				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t
+				` + newestFirst + ` LIMIT ? OFFSET ?) AS t
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
-		args = []any{r.db.dialect.array(keys), r.db.dialect.array(values), r.tenant, maxCount, r.tenant, first.limit, first.offset}
+		args = []any{r.db.dialect.array(keys), r.db.dialect.array(values), r.tenant, maxCount, r.tenant, first.limit,
+			first.offset}
 	}
 	of := threadTable.selected(first.columns)
 	return r.read(ctx, func(s session) error {
@@ -221,7 +232,8 @@ func (q *findQuery) byRarest(columns Columns, limit, offset int) {
 // withRarest adds the rarest property, with how many threads have it, as a table of one row.
 func (q *findQuery) withRarest() {
 	const counted = `(SELECT count(*) FROM (
-				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
+				SELECT 1 FROM thread_properties x
+					WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
 	if len(q.present) == 1 {
 		q.add(`WITH rarest AS MATERIALIZED (
 			SELECT CAST(? AS text) AS tenant, g.key, g.value, `+counted+` AS n

@@ -78,11 +78,13 @@ func (p PageRequest) query(d *dialect, tenant, selected string) (query string, a
 	}
 	query = `SELECT * FROM (` + query + `) AS page`
 	if p.After != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) >= (?, ?) ` + oldestFirst + ` LIMIT 1) AS previous`
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) >= (?, ?) ` +
+			oldestFirst + ` LIMIT 1) AS previous`
 		args = append(args, beyond(p.After)...)
 	}
 	if p.Before != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) <= (?, ?) ` + newestFirst + ` LIMIT 1) AS next`
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) <= (?, ?) ` +
+			newestFirst + ` LIMIT 1) AS next`
 		args = append(args, beyond(p.Before)...)
 	}
 	return query, args

@@ -36,7 +36,8 @@ func (r *Threads) ByIDs(ctx context.Context, ids []string) (map[string]*Thread, 
 // List returns up to limit threads after the first offset, newest first.
 func (r *Threads) List(ctx context.Context, limit, offset int) ([]*Thread, error) {
 	columns := projectionOf(ctx).threads
-	query := `SELECT ` + threadTable.selectList(columns) + ` FROM threads t WHERE t.tenant = ? ` + newestFirst + ` LIMIT ? OFFSET ?`
+	query := `SELECT ` + threadTable.selectList(columns) + ` FROM threads t WHERE t.tenant = ? ` + newestFirst +
+		` LIMIT ? OFFSET ?`
 	return r.readThreads(ctx, columns, query, r.tenant, limit, offset)
 }
 
@@ -49,7 +50,9 @@ func (r *Threads) Count(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-func (r *Threads) readThreads(ctx context.Context, columns Columns, query string, args ...any) (threads []*Thread, err error) {
+func (r *Threads) readThreads(
+	ctx context.Context, columns Columns, query string, args ...any,
+) (threads []*Thread, err error) {
 	err = r.read(ctx, func(s session) error {
 		threads, err = readThreads(ctx, s, columns, query, args...)
 		return err
@@ -58,7 +61,9 @@ func (r *Threads) readThreads(ctx context.Context, columns Columns, query string
 }
 
 // readThreads reads the rows of a query for these columns.
-func readThreads(ctx context.Context, s session, columns Columns, query string, args ...any) (threads []*Thread, err error) {
+func readThreads(
+	ctx context.Context, s session, columns Columns, query string, args ...any,
+) (threads []*Thread, err error) {
 	selected := threadTable.selected(columns)
 	err = s.each(ctx, query, args, func(v []driver.Value) error {
 		t, err := scanThread(s.db.dialect, selected, v)
@@ -78,7 +83,8 @@ func (r *Threads) Walk(ctx context.Context, fn func(*Thread, []*Message) error) 
 	var stopped error // fn's, which is no error of the database
 	err := r.snapshot(ctx, func(s session) error {
 		for after := ""; ; {
-			threads, err := readThreads(ctx, s, AllColumns, `SELECT `+threadTable.selectList(AllColumns)+` FROM threads t
+			threads, err := readThreads(ctx, s, AllColumns,
+				`SELECT `+threadTable.selectList(AllColumns)+` FROM threads t
 				WHERE t.tenant = ? AND t.id > ? ORDER BY t.id LIMIT ?`, s.tenant, after, walkPage)
 			if err != nil || len(threads) == 0 {
 				return err

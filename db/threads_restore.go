@@ -40,9 +40,10 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]threadChange, error) {
+	write := func(ctx context.Context, s session) ([]threadChange, error) {
 		var stored []string
-		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.array(ids)); err != nil {
+		const query = `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`
+		if err := s.rows(ctx, &stored, query, s.tenant, s.db.dialect.array(ids)); err != nil {
 			return nil, err
 		}
 		known := make(map[string]bool, len(stored))
@@ -73,7 +74,8 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 			changes = append(changes, c)
 		}
 		return changes, nil
-	})
+	}
+	err := r.commit(ctx, commitOptions{needsSavepoint: true}, write)
 	return r.db.duplicateAsConflict(err)
 }
 

@@ -21,11 +21,12 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]threadChange, error) {
+	write := func(ctx context.Context, s session) ([]threadChange, error) {
 		c, err := saveIn(ctx, s, id, p, restored)
 		thread = c.thread
 		return []threadChange{c}, err
-	})
+	}
+	err = r.commit(ctx, commitOptions{needsSavepoint: true}, write)
 	return thread, r.db.duplicateAsConflict(err)
 }
 
@@ -64,7 +65,8 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 		if err != nil {
 			return c, At(err, "messages")
 		}
-		c.Added, c.Updated, c.Deleted, c.Counters = idsOf(m.added), idsOf(m.updated), m.dropped, m.minus(locked.counters)
+		c.Added, c.Updated, c.Deleted = idsOf(m.added), idsOf(m.updated), m.dropped
+		c.Counters = m.minus(locked.counters)
 	}
 	return c, writeThread(ctx, s, stored, &changed, created)
 }
@@ -136,7 +138,8 @@ func writeThread(ctx context.Context, s session, before, t *Thread, created bool
 		return err
 	}
 	if !created {
-		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE tenant = ? AND thread_id = ?`, s.tenant, t.ID); err != nil {
+		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE tenant = ? AND thread_id = ?`,
+			s.tenant, t.ID); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,8 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.asRetryable(fn(session{db: db, conn: conn, uncancellable: db.options.Path == Memory, queryer: conn})); err != nil {
+		s := session{db: db, conn: conn, uncancellable: db.options.Path == Memory, queryer: conn}
+		if err := db.asRetryable(fn(s)); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -47,7 +48,8 @@ func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
 
 // commitOptions say how a write is to be committed.
 type commitOptions struct {
-	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a transaction.)
+	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a
+	// transaction.)
 	needsSavepoint bool
 	// oneStatement: fn runs a single statement, which is a transaction by itself. When its connection is lost it runs
 	// again, perhaps after it was stored: it must find out by itself, as an append does by the message's id.
@@ -59,7 +61,9 @@ type commitOptions struct {
 // may run more than once: when the database undid the transaction in favour of
 // another one, when a connection was lost, and on SQLite when another process was
 // writing. Its statements must have the context that it is given.
-func (sc Scope) commit(ctx context.Context, o commitOptions, fn func(context.Context, session) ([]threadChange, error)) error {
+func (sc Scope) commit(
+	ctx context.Context, o commitOptions, fn func(context.Context, session) ([]threadChange, error),
+) error {
 	db := sc.db
 	ctx = context.WithValue(ctx, committing{}, true)
 	var changes []threadChange
@@ -130,7 +134,8 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	_, committed := session{db: db}.translate("COMMIT")
 	defer committed()
 	err = tx.Commit()
-	if err != nil && db.group != nil { // SQLite's transaction may still be open, and database/sql would hand it to the next
+	// SQLite's transaction may still be open, and database/sql would hand it to the next.
+	if err != nil && db.group != nil {
 		_, _ = conn.ExecContext(context.Background(), "ROLLBACK")
 	}
 	return err

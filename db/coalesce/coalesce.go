@@ -22,7 +22,8 @@ type Limits struct {
 	Batches int
 	// MaxWait is how long a request waits for its batch to begin.
 	MaxWait time.Duration
-	// FallbackOnTimeout: who has waited that long runs alone, since there are other connections. Else it fails with Busy.
+	// FallbackOnTimeout: who has waited that long runs alone, since there are other connections. Else it fails with
+	// Busy.
 	FallbackOnTimeout bool
 	Busy              error
 	// IsFinal reports whether the error of a batch would be that of a request alone, too: it is not run again.

@@ -261,5 +261,6 @@ func reason(err error) string {
 
 // tylersNames are the keys of the line for the API's names of fields, where they differ.
 var tylersNames = map[string]string{
-	"createdAt": "created_at", "updatedAt": "updated_at", "toolCallId": "tool_call_id", "toolCalls": "tool_calls", "callId": "id", "parts": "content", "imageUrl": "image_url",
+	"createdAt": "created_at", "updatedAt": "updated_at", "toolCallId": "tool_call_id", "toolCalls": "tool_calls",
+	"callId": "id", "parts": "content", "imageUrl": "image_url",
 }

@@ -20,7 +20,8 @@ type prepared struct{ driver.Connector }
 func (c prepared) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if e := pq.As(err, "08P01"); e != nil && strings.Contains(e.Message, "unsupported startup parameter") {
-		return nil, fmt.Errorf("%w: is this a pooler such as pgbouncer? Then DATABASE_URL needs ?binary_parameters=yes", err)
+		return nil, fmt.Errorf("%w: is this a pooler such as pgbouncer? Then DATABASE_URL needs ?binary_parameters=yes",
+			err)
 	}
 	if err != nil {
 		return nil, err
@@ -114,7 +115,8 @@ func (c *preparedConn) checked(query string, err error) error {
 	return err
 }
 
-// IsStale reports whether a kept statement has to be prepared anew: "prepared statement does not exist", or "cached plan must not change result type".
+// IsStale reports whether a kept statement has to be prepared anew: "prepared statement does not exist", or "cached
+// plan must not change result type".
 func IsStale(e *pq.Error) bool {
 	return e.Code == "26000" || e.Code == "0A000" && e.Routine == "RevalidateCachedQuery"
 }
