@@ -38,7 +38,7 @@ type dialect struct {
 	words    *strings.Replacer
 	// snapshotStatement comes first in a transaction, and makes it one in which all reads see one state.
 	snapshotStatement string
-	// jsonColumnsValid: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
+	// jsonColumnsValid: the type of JSON columns holds valid JSON only. (SQLite keeps any text, from other programs.)
 	jsonColumnsValid bool
 	// bytesNotReused: the driver does not write again to the bytes that it has given.
 	bytesNotReused bool
@@ -64,9 +64,8 @@ type dialect struct {
 // connectors are how connections of a database are made. One without a reader has one pool for both.
 type connectors struct {
 	writer, reader driver.Connector
-	// singleWriter: the writer's pool has one connection, and inMemory, that is never closed while the database is
-	// open.
-	singleWriter, inMemory bool
+	singleWriter   bool // the writer's pool has one connection
+	inMemory       bool // that connection is the database, and stays while it is open
 }
 
 // errClass is what a driver's error means to us.

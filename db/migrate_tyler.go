@@ -399,8 +399,8 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 				tool_calls, attributes, "timestamp", source, attachments, metrics)
 			SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3,
 				v.value ->> 4, v.value ->> 5, v.value ->> 6, CAST(v.value ->> 7 AS {json}),
-				CAST(v.value ->> 8 AS {json}), CAST(v.value ->> 9 AS {time}), CAST(v.value ->> 10 AS {json}), CAST(v.value ->> 11 AS {json}),
-				CAST(v.value ->> 12 AS {json})
+				CAST(v.value ->> 8 AS {json}), CAST(v.value ->> 9 AS {time}), CAST(v.value ->> 10 AS {json}),
+				CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json})
 			FROM {rows} AS v`, id, bind(adopted(s, byThread[id]))); err != nil {
 			return err
 		}

@@ -5,7 +5,7 @@
 //
 // Which requests can share a statement, the canJoin of a Coalescer says. There are
 // three in db, and all of them refuse requests of different scopes, that is tenants:
-//   - appendRequest (messages_append.go): on PostgreSQL, one message for each thread; on SQLite any messages.
+//   - appendRequest (messages_append.go): on PostgreSQL, one message for each thread; on SQLite any.
 //   - findRequest (threads_find.go): searches for one property, with the same limit, offset and columns.
 //   - threadRequest (messages_window.go): single threads, with the same window of messages and the same columns.
 package coalesce
