@@ -8,8 +8,8 @@ import (
 
 // insertBulk inserts rows, in as few statements as the dialect can.
 func insertBulk(ctx context.Context, s session, table string, columns []bulkColumn, rows [][]any) error {
-	for some := range slices.Chunk(rows, s.db.dialect.bulkRows) {
-		query, args := s.db.dialect.bulk(s.tenant, table, columns, some)
+	for some := range slices.Chunk(rows, s.db.dialect.maxBulkRows) {
+		query, args := s.db.dialect.bulkInsert(s.tenant, table, columns, some)
 		if _, err := s.exec(ctx, query, args...); err != nil {
 			return err
 		}
@@ -18,23 +18,23 @@ func insertBulk(ctx context.Context, s session, table string, columns []bulkColu
 }
 
 // bulkColumn is a column of rows to insert, with its type in the dialect's words.
-type bulkColumn struct{ name, kind string }
+type bulkColumn struct{ name, sqlType string }
 
-// The columns of the rows in a bulk.
+// The columns of the rows that newThreads collects, beside those of messages.
 var (
-	threadBulk   = append([]bulkColumn{{"id", "text"}, {"title", "text"}, {"attributes", "{json}"}, {"source", "{json}"}, {"created_at", "{time}"}, {"updated_at", "{time}"}}, counterBulk()...)
-	propertyBulk = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
+	newThreadColumns = append(threadTable.writtenColumns(), counterBulkColumns()...)
+	propertyColumns  = []bulkColumn{{"thread_id", "text"}, {"key", "text"}, {"value", "text"}}
 )
 
-func counterBulk() (columns []bulkColumn) {
+func counterBulkColumns() (columns []bulkColumn) {
 	for _, name := range counterColumns {
 		columns = append(columns, bulkColumn{name, "bigint"})
 	}
 	return columns
 }
 
-// names returns the columns' names, separated by commas.
-func names(columns []bulkColumn) string {
+// columnNames returns the columns' names, separated by commas.
+func columnNames(columns []bulkColumn) string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		list[i] = c.name

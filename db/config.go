@@ -37,7 +37,8 @@ type Options struct {
 	PoolSize int
 	// MaxOverflow is how many connections beyond PoolSize may be opened under load.
 	MaxOverflow int
-	// PoolTimeout is how long a request waits for a connection before it fails with Unavailable.
+	// PoolTimeout is how long a request waits before it fails with Unavailable: for a connection, for its turn to write
+	// a SQLite file, or for the end of transactions in whose favour its own was undone.
 	PoolTimeout time.Duration
 	// PoolRecycle is a connection's life; 0 is for ever.
 	PoolRecycle time.Duration
@@ -104,7 +105,8 @@ func (s settings) database() (Options, error) {
 	}
 	need := func(names ...string) error {
 		for _, name := range names {
-			value := map[string]string{"HOST": s.Host, "PORT": s.Port, "NAME": s.Name, "USER": s.User, "PASSWORD": s.Password, "PATH": s.Path}[name]
+			value := map[string]string{"HOST": s.Host, "PORT": s.Port, "NAME": s.Name, "USER": s.User,
+				"PASSWORD": s.Password, "PATH": s.Path}[name]
 			if value == "" {
 				return fmt.Errorf("TYLER_DB_TYPE is %s, which also needs TYLER_DB_%s", s.Type, name)
 			}
@@ -122,7 +124,8 @@ func (s settings) database() (Options, error) {
 			return Options{}, fmt.Errorf("TYLER_DB_PORT: %w", err)
 		}
 		return Options{Driver: PostgreSQL, Postgres: map[string]string{
-			"host": s.Host, "port": s.Port, "dbname": s.Name, "user": s.User, "password": s.Password, "sslmode": "prefer"}}, nil
+			"host": s.Host, "port": s.Port, "dbname": s.Name, "user": s.User, "password": s.Password,
+			"sslmode": "prefer"}}, nil
 	case "sqlite":
 		if err := need("PATH"); err != nil {
 			return Options{}, err
@@ -152,7 +155,8 @@ func ParseURL(raw string) (Options, error) {
 	switch kind, driver, _ := strings.Cut(scheme, "+"); {
 	case kind == "sqlite" && (driver == "" || driver == "aiosqlite" || driver == "pysqlite"):
 		return parseSQLite(rest)
-	case (kind == "postgresql" || kind == "postgres") && (driver == "" || strings.HasPrefix(driver, "asyncpg") || strings.HasPrefix(driver, "psycopg")):
+	case (kind == "postgresql" || kind == "postgres") &&
+		(driver == "" || strings.HasPrefix(driver, "asyncpg") || strings.HasPrefix(driver, "psycopg")):
 		rest, found = strings.CutPrefix(rest, "//")
 		if !found {
 			return Options{}, fmt.Errorf("DATABASE_URL: %s: must be followed by //", scheme)
@@ -211,43 +215,65 @@ func parsePostgres(rest string) (Options, error) {
 			"DATABASE_URL: an @ in the user, the password or the database must be written %%40",
 		)
 	}
+	hosts, ports, err := parseHosts(m[3])
+	if err != nil {
+		return Options{}, err
+	}
 	p := map[string]string{"sslmode": "prefer"}
+	for key, text := range map[string]string{
+		"user": m[1], "password": m[2], "host": hosts, "port": ports, "dbname": m[4],
+	} {
+		if text := unescape(text); text != "" {
+			p[key] = text
+		}
+	}
+	if err := parseParameters(m[5], p); err != nil {
+		return Options{}, err
+	}
+	for _, v := range p {
+		if strings.ContainsRune(v, 0) {
+			return Options{}, fmt.Errorf("DATABASE_URL must not hold U+0000")
+		}
+	}
+	return Options{Driver: PostgreSQL, Postgres: p}, nil
+}
+
+// parseHosts reads HOST:PORT,HOST:PORT… into lib/pq's lists of hosts and of ports, "" if no port is given.
+func parseHosts(text string) (hostList, portList string, err error) {
 	var hosts, ports []string
-	for _, h := range strings.Split(m[3], ",") {
+	for h := range strings.SplitSeq(text, ",") {
 		host, port := h, ""
 		if i := strings.LastIndexByte(h, ':'); i > strings.LastIndexByte(h, ']') {
 			host, port = h[:i], h[i+1:]
 			if checkPort(port) != nil {
-				return Options{}, fmt.Errorf(
+				return "", "", fmt.Errorf(
 					"DATABASE_URL: what follows the host's colon is no port of 1 to 65535 (is the host missing?)",
 				)
 			}
 		}
 		if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-			return Options{}, fmt.Errorf(
+			return "", "", fmt.Errorf(
 				"DATABASE_URL: a host must have one port, and an IPv6 address stand in brackets",
 			)
 		}
 		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
 	}
-	for _, v := range []struct{ key, text string }{
-		{"user", m[1]}, {"password", m[2]}, {"host", strings.Join(hosts, ",")}, {"dbname", m[4]},
-	} {
-		if text := unescape(v.text); text != "" {
-			p[v.key] = text
+	if strings.Join(ports, "") == "" {
+		return strings.Join(hosts, ","), "", nil
+	}
+	for i := range ports {
+		if ports[i] == "" {
+			ports[i] = "5432"
 		}
 	}
-	if strings.Join(ports, "") != "" {
-		for i := range ports {
-			if ports[i] == "" {
-				ports[i] = "5432"
-			}
-		}
-		p["port"] = strings.Join(ports, ",")
-	}
-	values, err := url.ParseQuery(m[5])
+	return strings.Join(hosts, ","), strings.Join(ports, ","), nil
+}
+
+// parseParameters adds to p what follows the ? of a URL, by lib/pq's names.
+func parseParameters(query string, p map[string]string) error {
+	values, err := url.ParseQuery(query)
 	if err != nil {
-		return Options{}, fmt.Errorf("DATABASE_URL: the part after ? cannot be read")
+		return fmt.Errorf("DATABASE_URL: the part after ? cannot be read")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values.Get(name)
@@ -269,20 +295,16 @@ func parsePostgres(rest string) (Options, error) {
 			switch value {
 			case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
 			default:
-				return Options{}, fmt.Errorf(
-					"DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, not %.40q",
+				return fmt.Errorf(
+					"DATABASE_URL: sslmode (ssl) must be disable, allow, prefer, require, verify-ca or verify-full, "+
+						"not %.40q",
 					value,
 				)
 			}
 		}
 		p[name] = value
 	}
-	for _, v := range p {
-		if strings.ContainsRune(v, 0) {
-			return Options{}, fmt.Errorf("DATABASE_URL must not hold U+0000")
-		}
-	}
-	return Options{Driver: PostgreSQL, Postgres: p}, nil
+	return nil
 }
 
 // escaped is a percent escape; any other percent sign stands for itself, as in Python's unquote.

@@ -60,12 +60,14 @@ func TestParseURL(t *testing.T) {
 		{"sqlite, spaces and letters of any script", "sqlite:///meine Fäden.db", file("meine Fäden.db")},
 		{"sqlite, a colon", "sqlite:a:b.db", file("a:b.db")},
 		{"sqlite, a hash", "sqlite:a#b.db", file("a#b.db")},
-		{"sqlite, settings of Python's driver", "sqlite+aiosqlite:///rel.db?timeout=20&check_same_thread=False", file("rel.db")},
+		{"sqlite, settings of Python's driver", "sqlite+aiosqlite:///rel.db?timeout=20&check_same_thread=False",
+			file("rel.db")},
 
 		{"postgres", "postgres://u:p@h/d", user(nil)},
 		{"postgresql", "postgresql://u:p@h/d", user(nil)},
 		{"the seed's", "postgresql+asyncpg://u:p@h/d", user(nil)},
-		{"the seed's, documented", "postgresql+asyncpg://user:pass@localhost/dbname", plain(parameters{"user": "user", "password": "pass", "host": "localhost", "dbname": "dbname"})},
+		{"the seed's, documented", "postgresql+asyncpg://user:pass@localhost/dbname",
+			plain(parameters{"user": "user", "password": "pass", "host": "localhost", "dbname": "dbname"})},
 		{"postgres+asyncpg", "postgres+asyncpg://u:p@h/d", user(nil)},
 		{"another Python driver", "postgresql+psycopg2://u:p@h/d", user(nil)},
 		{"port", "postgresql+asyncpg://u:p@h:5433/d", user(parameters{"port": "5433"})},
@@ -77,23 +79,27 @@ func TestParseURL(t *testing.T) {
 		{"no user, port", "postgres://h:5433/d", plain(parameters{"host": "h", "port": "5433", "dbname": "d"})},
 		{"no database", "postgres://u:p@h", plain(parameters{"user": "u", "password": "p", "host": "h"})},
 		{"no database, slash", "postgres://u:p@h/", plain(parameters{"user": "u", "password": "p", "host": "h"})},
-		{"no database, parameters", "postgres://u:p@h?sslmode=disable", plain(parameters{"user": "u", "password": "p", "host": "h", "sslmode": "disable"})},
+		{"no database, parameters", "postgres://u:p@h?sslmode=disable",
+			plain(parameters{"user": "u", "password": "p", "host": "h", "sslmode": "disable"})},
 		{"no host", "postgres:///d", plain(parameters{"dbname": "d"})},
 		{"no host, user", "postgres://u:p@/d", plain(parameters{"user": "u", "password": "p", "dbname": "d"})},
 		{"nothing", "postgres://", plain(nil)},
 		{"IPv4", "postgres://u:p@127.0.0.1:5433/d", user(parameters{"host": "127.0.0.1", "port": "5433"})},
 		{"IPv6", "postgres://u:p@[::1]/d", user(parameters{"host": "::1"})},
 		{"IPv6, port", "postgres://u:p@[fe80::1]:5433/d", user(parameters{"host": "fe80::1", "port": "5433"})},
-		{"host with dots and dashes", "postgres://u:p@db-1.example.org/d", user(parameters{"host": "db-1.example.org"})},
+		{"host with dots and dashes", "postgres://u:p@db-1.example.org/d",
+			user(parameters{"host": "db-1.example.org"})},
 		{"socket folder, encoded", "postgres://u:p@%2Frun%2Fpostgresql/d", user(parameters{"host": "/run/postgresql"})},
-		{"socket folder, as a parameter", "postgresql+asyncpg://u:p@/d?host=/run/postgresql", user(parameters{"host": "/run/postgresql"})},
+		{"socket folder, as a parameter", "postgresql+asyncpg://u:p@/d?host=/run/postgresql",
+			user(parameters{"host": "/run/postgresql"})},
 		{"two hosts", "postgres://u:p@h1:5432,h2:5433/d", user(parameters{"host": "h1,h2", "port": "5432,5433"})},
 		{"user, encoded", "postgres://a%40b%3Ac%2Fd:p@h/d", user(parameters{"user": "a@b:c/d"})},
 		// Hosted databases name users so, and SQLAlchemy reads it.
 		{"user with an at sign", "postgresql+asyncpg://u@server:p@h/d", user(parameters{"user": "u@server"})},
 		{"database, encoded", "postgres://u:p@h/a%20b%2Fc", user(parameters{"dbname": "a b/c"})},
 		{"plus stays", "postgres://u+u:p+p@h/d+d", user(parameters{"user": "u+u", "password": "p+p", "dbname": "d+d"})},
-		{"letters of any script", "postgres://üser:pässwörd@h/dätabase", user(parameters{"user": "üser", "password": "pässwörd", "dbname": "dätabase"})},
+		{"letters of any script", "postgres://üser:pässwörd@h/dätabase",
+			user(parameters{"user": "üser", "password": "pässwörd", "dbname": "dätabase"})},
 
 		{"sslmode disable", "postgres://u:p@h/d?sslmode=disable", user(parameters{"sslmode": "disable"})},
 		{"sslmode allow", "postgres://u:p@h/d?sslmode=allow", user(parameters{"sslmode": "allow"})},
@@ -114,8 +120,11 @@ func TestParseURL(t *testing.T) {
 		{"ssl False", "postgresql+asyncpg://u:p@h/d?ssl=False", user(parameters{"sslmode": "disable"})},
 		{"ssl 0", "postgresql+asyncpg://u:p@h/d?ssl=0", user(parameters{"sslmode": "disable"})},
 		{"asyncpg's timeout", "postgresql+asyncpg://u:p@h/d?timeout=7", user(parameters{"connect_timeout": "7"})},
-		{"asyncpg's caches", "postgresql+asyncpg://u:p@h/d?prepared_statement_cache_size=0&statement_cache_size=0&command_timeout=60", user(nil)},
-		{"other parameters", "postgres://u:p@h/d?application_name=x%20y&sslrootcert=/ca.pem", user(parameters{"application_name": "x y", "sslrootcert": "/ca.pem"})},
+		{"asyncpg's caches",
+			"postgresql+asyncpg://u:p@h/d?prepared_statement_cache_size=0&statement_cache_size=0&command_timeout=60",
+			user(nil)},
+		{"other parameters", "postgres://u:p@h/d?application_name=x%20y&sslrootcert=/ca.pem",
+			user(parameters{"application_name": "x y", "sslrootcert": "/ca.pem"})},
 		{"parameters empty", "postgres://u:p@h/d?", user(nil)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -305,7 +314,8 @@ func TestPasswordInURL(t *testing.T) {
 					t.Errorf("ParseURL(%q): password %q, want %q", in, got, c.password)
 				}
 				if form != "postgresql://:%s@" {
-					if got := fmt.Sprint(o.Postgres["user"], o.Postgres["port"], o.Postgres["dbname"]); got != "u5433d" {
+					if got := fmt.Sprint(o.Postgres["user"], o.Postgres["port"],
+						o.Postgres["dbname"]); got != "u5433d" {
 						t.Errorf("ParseURL(%q): user, port and database are %q, want u, 5433 and d", in, got)
 					}
 				}
@@ -341,12 +351,14 @@ func TestPasswordInURL(t *testing.T) {
 			}
 			checkPassword(t, o, c.password)
 			_, err = ParseOptions(tyler(parameters{"TYLER_DB_PASSWORD": c.password, "TYLER_DB_PORT": "x"}))
-			checkStartError(t, fmt.Sprintf("ParseOptions(TYLER_DB_PASSWORD=%q, TYLER_DB_PORT=x)", c.password), err, "TYLER_DB_PORT")
+			checkStartError(t, fmt.Sprintf("ParseOptions(TYLER_DB_PASSWORD=%q, TYLER_DB_PORT=x)", c.password), err,
+				"TYLER_DB_PORT")
 		})
 	}
 }
 
-// checkPassword fails the test unless the driver gets the password and the other parameters as they are, and no text shows it.
+// checkPassword fails the test unless the driver gets the password and the other parameters as they are, and no text
+// shows it.
 func checkPassword(t *testing.T, o Options, password string) {
 	t.Helper()
 	if text := fmt.Sprint(o); strings.Contains(text, secret) {
@@ -357,7 +369,8 @@ func checkPassword(t *testing.T, o Options, password string) {
 		t.Fatalf("pq.NewConfig(%q): %v", pgconn.Params(o.Postgres).DSN(), err)
 	}
 	if config.Password != password || string(config.SSLMode) != "prefer" {
-		t.Errorf("pq.NewConfig(%q): password %q, sslmode %q, want %q, prefer", pgconn.Params(o.Postgres).DSN(), config.Password, config.SSLMode, password)
+		t.Errorf("pq.NewConfig(%q): password %q, sslmode %q, want %q, prefer", pgconn.Params(o.Postgres).DSN(),
+			config.Password, config.SSLMode, password)
 	}
 }
 
@@ -383,41 +396,64 @@ func TestParseOptions(t *testing.T) {
 		want Options
 	}{
 		{"nothing", nil, withDefaultPool(file("threads.db"))},
-		{"other variables", map[string]string{"PATH": "/bin", "PGHOST": "x", "POOL_SIZE": "7"}, withDefaultPool(file("threads.db"))},
-		{"everything empty", map[string]string{"DATABASE_URL": "", "TYLER_DB_TYPE": "", "TYLER_DB_POOL_SIZE": "", "TYLER_DB_MAX_OVERFLOW": "",
-			"TYLER_DB_POOL_TIMEOUT": "", "TYLER_DB_POOL_RECYCLE": "", "TYLER_DB_ECHO": "", "TYLER_DB_PATH": ""}, withDefaultPool(file("threads.db"))},
+		{"other variables", map[string]string{"PATH": "/bin", "PGHOST": "x", "POOL_SIZE": "7"},
+			withDefaultPool(file("threads.db"))},
+		{"everything empty", map[string]string{"DATABASE_URL": "", "TYLER_DB_TYPE": "", "TYLER_DB_POOL_SIZE": "",
+			"TYLER_DB_MAX_OVERFLOW": "",
+			"TYLER_DB_POOL_TIMEOUT": "", "TYLER_DB_POOL_RECYCLE": "", "TYLER_DB_ECHO": "", "TYLER_DB_PATH": ""},
+			withDefaultPool(file("threads.db"))},
 		{"URL", map[string]string{"DATABASE_URL": ":memory:"}, withDefaultPool(file(Memory))},
-		{"URL beside Tyler's variables", tyler(map[string]string{"DATABASE_URL": "sqlite:x.db"}), withDefaultPool(file("x.db"))},
-		{"URL beside a type that is none", map[string]string{"DATABASE_URL": "sqlite:x.db", "TYLER_DB_TYPE": "oracle"}, withDefaultPool(file("x.db"))},
-		{"Tyler's variables without a type", map[string]string{"TYLER_DB_HOST": "h", "TYLER_DB_PATH": "x.db"}, withDefaultPool(file("threads.db"))},
+		{"URL beside Tyler's variables", tyler(map[string]string{"DATABASE_URL": "sqlite:x.db"}),
+			withDefaultPool(file("x.db"))},
+		{"URL beside a type that is none", map[string]string{"DATABASE_URL": "sqlite:x.db", "TYLER_DB_TYPE": "oracle"},
+			withDefaultPool(file("x.db"))},
+		{"Tyler's variables without a type", map[string]string{"TYLER_DB_HOST": "h", "TYLER_DB_PATH": "x.db"},
+			withDefaultPool(file("threads.db"))},
 		{"type postgresql", tyler(nil), withDefaultPool(server)},
 		{"type postgres", tyler(map[string]string{"TYLER_DB_TYPE": "postgres"}), withDefaultPool(server)},
-		{"type postgresql, a path beside it", tyler(map[string]string{"TYLER_DB_PATH": "x.db"}), withDefaultPool(server)},
-		{"type sqlite", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": "/data/x.db"}, withDefaultPool(file("/data/x.db"))},
-		{"type sqlite, memory", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": ":memory:"}, withDefaultPool(file(Memory))},
-		{"type sqlite, a path that is no URL", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": "a?b#c%20.db"}, withDefaultPool(file("a?b#c%20.db"))},
-		{"type sqlite, a server beside it", tyler(map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": "x.db"}), withDefaultPool(file("x.db"))},
-		{"values are taken as they are", tyler(map[string]string{"TYLER_DB_USER": "a@b%40", "TYLER_DB_NAME": "a b/c'", "TYLER_DB_HOST": "/run/postgresql"}),
-			withDefaultPool(plain(parameters{"user": "a@b%40", "password": secret, "host": "/run/postgresql", "port": "5433", "dbname": "a b/c'"}))},
+		{"type postgresql, a path beside it", tyler(map[string]string{"TYLER_DB_PATH": "x.db"}),
+			withDefaultPool(server)},
+		{"type sqlite", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": "/data/x.db"},
+			withDefaultPool(file("/data/x.db"))},
+		{"type sqlite, memory", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": ":memory:"},
+			withDefaultPool(file(Memory))},
+		{"type sqlite, a path that is no URL",
+			map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": "a?b#c%20.db"},
+			withDefaultPool(file("a?b#c%20.db"))},
+		{"type sqlite, a server beside it", tyler(map[string]string{"TYLER_DB_TYPE": "sqlite",
+			"TYLER_DB_PATH": "x.db"}), withDefaultPool(file("x.db"))},
+		{"values are taken as they are", tyler(map[string]string{"TYLER_DB_USER": "a@b%40", "TYLER_DB_NAME": "a b/c'",
+			"TYLER_DB_HOST": "/run/postgresql"}),
+			withDefaultPool(plain(parameters{"user": "a@b%40", "password": secret, "host": "/run/postgresql",
+				"port": "5433", "dbname": "a b/c'"}))},
 
 		{"pool size", map[string]string{"TYLER_DB_POOL_SIZE": "7"}, pool(func(o *Options) { o.PoolSize = 7 })},
 		{"smallest pool size", map[string]string{"TYLER_DB_POOL_SIZE": "1"}, pool(func(o *Options) { o.PoolSize = 1 })},
-		{"largest pool size", map[string]string{"TYLER_DB_POOL_SIZE": "1000000"}, pool(func(o *Options) { o.PoolSize = 1_000_000 })},
+		{"largest pool size", map[string]string{"TYLER_DB_POOL_SIZE": "1000000"},
+			pool(func(o *Options) { o.PoolSize = 1_000_000 })},
 		{"overflow", map[string]string{"TYLER_DB_MAX_OVERFLOW": "20"}, pool(func(o *Options) { o.MaxOverflow = 20 })},
 		{"no overflow", map[string]string{"TYLER_DB_MAX_OVERFLOW": "0"}, pool(func(o *Options) { o.MaxOverflow = 0 })},
-		{"timeout in seconds", map[string]string{"TYLER_DB_POOL_TIMEOUT": "2"}, pool(func(o *Options) { o.PoolTimeout = 2 * time.Second })},
-		{"smallest timeout", map[string]string{"TYLER_DB_POOL_TIMEOUT": "1"}, pool(func(o *Options) { o.PoolTimeout = time.Second })},
-		{"largest timeout", map[string]string{"TYLER_DB_POOL_TIMEOUT": "1000000"}, pool(func(o *Options) { o.PoolTimeout = 1_000_000 * time.Second })},
-		{"recycle in seconds", map[string]string{"TYLER_DB_POOL_RECYCLE": "1800"}, pool(func(o *Options) { o.PoolRecycle = 1800 * time.Second })},
-		{"recycle 0 is never", map[string]string{"TYLER_DB_POOL_RECYCLE": "0"}, pool(func(o *Options) { o.PoolRecycle = 0 })},
-		{"recycle -1 is never", map[string]string{"TYLER_DB_POOL_RECYCLE": "-1"}, pool(func(o *Options) { o.PoolRecycle = 0 })},
+		{"timeout in seconds", map[string]string{"TYLER_DB_POOL_TIMEOUT": "2"},
+			pool(func(o *Options) { o.PoolTimeout = 2 * time.Second })},
+		{"smallest timeout", map[string]string{"TYLER_DB_POOL_TIMEOUT": "1"},
+			pool(func(o *Options) { o.PoolTimeout = time.Second })},
+		{"largest timeout", map[string]string{"TYLER_DB_POOL_TIMEOUT": "1000000"},
+			pool(func(o *Options) { o.PoolTimeout = 1_000_000 * time.Second })},
+		{"recycle in seconds", map[string]string{"TYLER_DB_POOL_RECYCLE": "1800"},
+			pool(func(o *Options) { o.PoolRecycle = 1800 * time.Second })},
+		{"recycle 0 is never", map[string]string{"TYLER_DB_POOL_RECYCLE": "0"},
+			pool(func(o *Options) { o.PoolRecycle = 0 })},
+		{"recycle -1 is never", map[string]string{"TYLER_DB_POOL_RECYCLE": "-1"},
+			pool(func(o *Options) { o.PoolRecycle = 0 })},
 		{"echo true", map[string]string{"TYLER_DB_ECHO": "true"}, pool(func(o *Options) { o.Echo = true })},
 		{"echo True", map[string]string{"TYLER_DB_ECHO": "True"}, pool(func(o *Options) { o.Echo = true })},
 		{"echo 1", map[string]string{"TYLER_DB_ECHO": "1"}, pool(func(o *Options) { o.Echo = true })},
 		{"echo false", map[string]string{"TYLER_DB_ECHO": "false"}, pool(func(o *Options) { o.Echo = false })},
 		{"echo False", map[string]string{"TYLER_DB_ECHO": "False"}, pool(func(o *Options) { o.Echo = false })},
-		{"all at once", map[string]string{"DATABASE_URL": "sqlite:x.db", "TYLER_DB_POOL_SIZE": "2", "TYLER_DB_MAX_OVERFLOW": "3", "TYLER_DB_POOL_TIMEOUT": "4",
-			"TYLER_DB_POOL_RECYCLE": "5", "TYLER_DB_ECHO": "true"}, Options{SQLite, "x.db", nil, 2, 3, 4 * time.Second, 5 * time.Second, true}},
+		{"all at once", map[string]string{"DATABASE_URL": "sqlite:x.db", "TYLER_DB_POOL_SIZE": "2",
+			"TYLER_DB_MAX_OVERFLOW": "3", "TYLER_DB_POOL_TIMEOUT": "4",
+			"TYLER_DB_POOL_RECYCLE": "5", "TYLER_DB_ECHO": "true"},
+			Options{SQLite, "x.db", nil, 2, 3, 4 * time.Second, 5 * time.Second, true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -448,29 +484,36 @@ func TestParseOptionsRefuses(t *testing.T) {
 	} {
 		for _, v := range append(values, "five", "1.5", " 5", "5s", "0x5", "5\n6", "99999999999999999999") {
 			cases = append(cases, bad{fmt.Sprintf("%s=%q", setting, v), map[string]string{setting: v}, setting})
-			cases = append(cases, bad{fmt.Sprintf("%s=%q beside a server", setting, v), tyler(map[string]string{setting: v}), setting})
+			cases = append(cases, bad{fmt.Sprintf("%s=%q beside a server", setting, v),
+				tyler(map[string]string{setting: v}), setting})
 		}
 	}
 	for _, v := range []string{"maybe", "2", " ", "true\n"} {
-		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_ECHO=%q", v), map[string]string{"TYLER_DB_ECHO": v}, "TYLER_DB_ECHO"})
+		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_ECHO=%q", v), map[string]string{"TYLER_DB_ECHO": v},
+			"TYLER_DB_ECHO"})
 	}
 	for _, v := range []string{"oracle", "mysql", "postgresql+asyncpg", "SQLITE 3", " sqlite", "a\nb"} {
-		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_TYPE=%q", v), tyler(map[string]string{"TYLER_DB_TYPE": v}), "TYLER_DB_TYPE"})
+		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_TYPE=%q", v), tyler(map[string]string{"TYLER_DB_TYPE": v}),
+			"TYLER_DB_TYPE"})
 	}
 	for _, kind := range []string{"postgresql", "postgres"} {
-		for _, missing := range []string{"TYLER_DB_HOST", "TYLER_DB_PORT", "TYLER_DB_NAME", "TYLER_DB_USER", "TYLER_DB_PASSWORD"} {
+		for _, missing := range []string{"TYLER_DB_HOST", "TYLER_DB_PORT", "TYLER_DB_NAME", "TYLER_DB_USER",
+			"TYLER_DB_PASSWORD"} {
 			in := tyler(map[string]string{"TYLER_DB_TYPE": kind, "TYLER_DB_PATH": "x.db"})
 			delete(in, missing)
 			cases = append(cases, bad{kind + " without " + missing, in, missing})
-			cases = append(cases, bad{kind + " with empty " + missing, tyler(map[string]string{"TYLER_DB_TYPE": kind, missing: ""}), missing})
+			cases = append(cases, bad{kind + " with empty " + missing,
+				tyler(map[string]string{"TYLER_DB_TYPE": kind, missing: ""}), missing})
 		}
 	}
 	cases = append(cases,
 		bad{"sqlite without a path", tyler(map[string]string{"TYLER_DB_TYPE": "sqlite"}), "TYLER_DB_PATH"},
-		bad{"sqlite with an empty path", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": ""}, "TYLER_DB_PATH"},
+		bad{"sqlite with an empty path", map[string]string{"TYLER_DB_TYPE": "sqlite", "TYLER_DB_PATH": ""},
+			"TYLER_DB_PATH"},
 	)
 	for _, v := range []string{"0", "65536", "-1", "x", "5432 ", "5\n4", "99999999999999999999"} {
-		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_PORT=%q", v), tyler(map[string]string{"TYLER_DB_PORT": v}), "TYLER_DB_PORT"})
+		cases = append(cases, bad{fmt.Sprintf("TYLER_DB_PORT=%q", v), tyler(map[string]string{"TYLER_DB_PORT": v}),
+			"TYLER_DB_PORT"})
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -493,9 +536,12 @@ func TestOptionsString(t *testing.T) {
 	}{
 		{"file", file("/data/x.db"), "SQLite /data/x.db"},
 		{"memory", file(Memory), "SQLite :memory:"},
-		{"server", plain(parameters{"user": "u", "password": secret, "host": "h", "port": "5433", "dbname": "d"}), "PostgreSQL h:5433/d"},
-		{"server without a port", plain(parameters{"user": "u", "password": secret, "host": "h", "dbname": "d"}), "PostgreSQL h/d"},
-		{"server without a host", plain(parameters{"user": "u", "password": secret, "dbname": "d"}), "PostgreSQL localhost/d"},
+		{"server", plain(parameters{"user": "u", "password": secret, "host": "h", "port": "5433", "dbname": "d"}),
+			"PostgreSQL h:5433/d"},
+		{"server without a port", plain(parameters{"user": "u", "password": secret, "host": "h", "dbname": "d"}),
+			"PostgreSQL h/d"},
+		{"server without a host", plain(parameters{"user": "u", "password": secret, "dbname": "d"}),
+			"PostgreSQL localhost/d"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -521,19 +567,34 @@ func TestDSN(t *testing.T) {
 		want func(*pq.Config) any
 		text string
 	}{
-		{"ours", "postgres://u:p@h/d", map[string]string{"application_name": "x"}, func(c *pq.Config) any { return c.ApplicationName }, "x"},
-		{"the operator's", "postgres://u:p@h/d?application_name=y", map[string]string{"application_name": "x"}, func(c *pq.Config) any { return c.ApplicationName }, "y"},
-		{"quotes and backslashes", `postgres://u:p@h/a'b\c`, nil, func(c *pq.Config) any { return c.Database }, `a'b\c`},
+		{"ours", "postgres://u:p@h/d", map[string]string{"application_name": "x"},
+			func(c *pq.Config) any { return c.ApplicationName }, "x"},
+		{"the operator's", "postgres://u:p@h/d?application_name=y", map[string]string{"application_name": "x"},
+			func(c *pq.Config) any { return c.ApplicationName }, "y"},
+		{"quotes and backslashes", `postgres://u:p@h/a'b\c`, nil, func(c *pq.Config) any { return c.Database },
+			`a'b\c`},
 		{"spaces", `postgres://u%20v:p@h/d`, nil, func(c *pq.Config) any { return c.User }, `u v`},
-		{"IPv6", `postgres://u:p@[::1]:5433/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, " ", c.Port) }, `::1 5433`},
+		{"IPv6", `postgres://u:p@[::1]:5433/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, " ", c.Port) },
+			`::1 5433`},
 		{"TLS", `postgres://u:p@h/d`, nil, func(c *pq.Config) any { return c.SSLMode }, `prefer`},
-		{"TLS, asyncpg's name", `postgres://u:p@h/d?ssl=require`, nil, func(c *pq.Config) any { return c.SSLMode }, `require`},
-		{"asyncpg's timeout", `postgres://u:p@h/d?timeout=7`, map[string]string{"connect_timeout": "10"}, func(c *pq.Config) any { return c.ConnectTimeout }, `7s`},
-		{"a setting of the server", `postgres://u:p@h/d?search_path=a`, nil, func(c *pq.Config) any { return c.Runtime["search_path"] }, `a`},
-		{"two hosts", `postgres://u:p@h1:5433,h2:5434/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port) }, `h15433h25434`},
-		{"two hosts without ports", `postgres://u:p@h1,h2/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port) }, `h15432h25432`},
-		{"two hosts, a port for the first", `postgres://u:p@h1:5433,h2/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port) }, `h15433h25432`},
-		{"two hosts, a port for the second", `postgres://u:p@h1,h2:5434/d`, nil, func(c *pq.Config) any { return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port) }, `h15432h25434`},
+		{"TLS, asyncpg's name", `postgres://u:p@h/d?ssl=require`, nil, func(c *pq.Config) any { return c.SSLMode },
+			`require`},
+		{"asyncpg's timeout", `postgres://u:p@h/d?timeout=7`, map[string]string{"connect_timeout": "10"},
+			func(c *pq.Config) any { return c.ConnectTimeout }, `7s`},
+		{"a setting of the server", `postgres://u:p@h/d?search_path=a`, nil,
+			func(c *pq.Config) any { return c.Runtime["search_path"] }, `a`},
+		{"two hosts", `postgres://u:p@h1:5433,h2:5434/d`, nil, func(c *pq.Config) any {
+			return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port)
+		}, `h15433h25434`},
+		{"two hosts without ports", `postgres://u:p@h1,h2/d`, nil, func(c *pq.Config) any {
+			return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port)
+		}, `h15432h25432`},
+		{"two hosts, a port for the first", `postgres://u:p@h1:5433,h2/d`, nil, func(c *pq.Config) any {
+			return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port)
+		}, `h15433h25432`},
+		{"two hosts, a port for the second", `postgres://u:p@h1,h2:5434/d`, nil, func(c *pq.Config) any {
+			return fmt.Sprint(c.Host, c.Port, c.Multi[0].Host, c.Multi[0].Port)
+		}, `h15432h25434`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -603,7 +664,8 @@ func FuzzParseURL(f *testing.F) {
 			return
 		}
 		if config, err := pq.NewConfig(pgconn.Params(o.Postgres).DSN()); err == nil && config.Password != password {
-			t.Fatalf("pq.NewConfig(%q): password %q, want %q", pgconn.Params(o.Postgres).DSN(), config.Password, password)
+			t.Fatalf("pq.NewConfig(%q): password %q, want %q", pgconn.Params(o.Postgres).DSN(),
+				config.Password, password)
 		}
 	})
 }

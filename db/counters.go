@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"strings"
 )
@@ -25,7 +26,7 @@ type Counters struct {
 	Messages     Counts
 }
 
-// add gives the message the place after those counted, and counts it.
+// add gives the message the sequence or position after those counted, and counts it.
 func (c *Counters) add(m *Message) {
 	for i, r := range roles {
 		if r == m.Role {
@@ -49,8 +50,14 @@ func (c Counters) minus(other Counters) Counters {
 	return c
 }
 
-// list returns the counters in the order of counterColumns.
-func (c Counters) list() []int { return append([]int{c.LastSequence}, c.Messages[:]...) }
+// fields returns the counters in the order of counterColumns.
+func (c *Counters) fields() []*int {
+	fields := []*int{&c.LastSequence}
+	for i := range c.Messages {
+		fields = append(fields, &c.Messages[i])
+	}
+	return fields
+}
 
 // counterColumns hold the counters of a thread: the highest sequence, and the counts in the order of roles.
 var counterColumns = func() []string {
@@ -83,44 +90,31 @@ func oneMessage(role string) func(i int) string {
 // selectCounters are the counters of threads t.
 var selectCounters = `t.` + strings.Join(counterColumns, `, t.`)
 
-type countRow struct {
-	LastSequence columnInt `db:"last_sequence"`
-	System       columnInt `db:"system_count"`
-	User         columnInt `db:"user_count"`
-	Assistant    columnInt `db:"assistant_count"`
-	Tool         columnInt `db:"tool_count"`
-}
-
-// counters returns the counters of the thread with the id.
-func (r *countRow) counters(id string) (Counters, error) {
-	for _, n := range []columnInt{r.System, r.User, r.Assistant, r.Tool, r.LastSequence} {
-		if n.err != nil {
-			return Counters{}, fmt.Errorf("thread %q: stored counters: %v", id, n.err)
+// scanCounters returns the counters of the thread with the id, from the values of counterColumns.
+func scanCounters(id string, values []driver.Value) (c Counters, err error) {
+	for i, to := range c.fields() {
+		if err := scanInt(to, values[i]); err != nil {
+			return c, fmt.Errorf("thread %q: stored counters: %v", id, err)
 		}
 	}
-	return Counters{r.LastSequence.int, Counts{r.System.int, r.User.int, r.Assistant.int, r.Tool.int}}, nil
+	return c, nil
 }
 
 // CountByThreads returns the counts of those threads that exist, by thread id.
 func (r *Messages) CountByThreads(ctx context.Context, threadIDs []string) (map[string]Counts, error) {
-	var rows []struct {
-		ID string `db:"id"`
-		countRow
-	}
+	query := `SELECT t.id, ` + selectCounters + ` FROM threads t WHERE t.tenant = ? AND t.id {in}`
+	var found map[string]Counts
 	err := r.read(ctx, func(s session) error {
-		return s.rows(ctx, &rows, `SELECT t.id, `+selectCounters+` FROM threads t WHERE t.tenant = ? AND t.id {in}`,
-			s.tenant, s.db.dialect.list(threadIDs))
+		found = make(map[string]Counts, len(threadIDs))
+		return s.each(ctx, query, []any{s.tenant, s.db.dialect.array(threadIDs)}, func(v []driver.Value) error {
+			var id string
+			if err := scanText(&id, v[0]); err != nil {
+				return err
+			}
+			c, err := scanCounters(id, v[1:])
+			found[id] = c.Messages
+			return err
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]Counts, len(rows))
-	for _, row := range rows {
-		c, err := row.counters(row.ID)
-		if err != nil {
-			return nil, err
-		}
-		found[row.ID] = c.Messages
-	}
-	return found, nil
+	return found, err
 }

@@ -31,7 +31,7 @@ type DB struct {
 	finds      *coalesce.Coalescer[findRequest]
 	threads    *coalesce.Coalescer[threadRequest]
 	background tasks // work whose caller may be gone; Close waits for it
-	frequent   frequentValues
+	common     commonProperties
 	queries    sync.Map // query text as written -> as the dialect has it
 	log        *slog.Logger
 	now        func() time.Time
@@ -41,7 +41,7 @@ type DB struct {
 
 // Hooks replace what a test or an instrument needs to see. Zero fields mean the real thing.
 type Hooks struct {
-	// Log receives the statement echo; by default slog's default logger.
+	// Log receives the statement echo, and what the adoption of Tyler's tables did; by default slog's default logger.
 	Log *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
@@ -55,58 +55,50 @@ type Hooks struct {
 
 // Open returns the database of o without touching it; [DB.Migrate] makes it usable.
 func Open(o Options, h Hooks) (*DB, error) {
-	var d *dialect
-	switch o.Driver {
-	case PostgreSQL:
-		d = &postgres
-		if pgconn.UsesTxPooling(o.Postgres) {
-			d = &postgresTxPooling
-		}
-	case SQLite:
-		d = &sqlite3
-	default:
-		return nil, fmt.Errorf("unknown database driver %q", o.Driver)
+	d, err := dialectOf(o)
+	if err != nil {
+		return nil, err
 	}
 	c, err := d.open(o)
 	if err != nil {
 		return nil, err
 	}
 	db := &DB{
-		dialect:  d,
-		options:  o,
-		log:      h.Log,
-		now:      h.Now,
-		newID:    newUUID,
-		changed:  h.Changes,
-		frequent: frequentValues{seed: maphash.MakeSeed()},
+		dialect: d,
+		options: o,
+		log:     h.Log,
+		now:     h.Now,
+		newID:   newUUID,
+		changed: h.Changes,
+		common:  commonProperties{seed: maphash.MakeSeed()},
 	}
-	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
-	l := coalesce.Limits{
-		Batches:           max((o.PoolSize+o.MaxOverflow)/4, 2),
-		MaxWait:           cmp.Or(h.MaxWait, maxWait),
-		FallbackOnTimeout: true,
-		Busy:              errTooBusy,
-		IsFinal:           Unavailable.Is,
-		Go:                db.background.Go,
-	}
-	if c.single {
-		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, o.PoolTimeout, false
-	}
-	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
-		return batch[0].scope.Messages().appendBatch(ctx, batch)
-	})
-	db.threads = coalesce.New(l, (*threadRequest).canJoin, func(ctx context.Context, batch []*threadRequest) error {
-		return batch[0].scope.Messages().listBatch(ctx, batch)
-	})
-	db.finds = coalesce.New(l, (*findRequest).canJoin, func(ctx context.Context, batch []*findRequest) error {
-		return batch[0].scope.Threads().findBatch(ctx, batch)
-	})
 	if db.log == nil {
 		db.log = slog.Default()
 	}
 	if db.now == nil {
 		db.now = time.Now
 	}
+	db.openPools(c, h)
+	db.startCoalescing(c, h)
+	return db, nil
+}
+
+func dialectOf(o Options) (*dialect, error) {
+	switch o.Driver {
+	case PostgreSQL:
+		if pgconn.UsesTxPooling(o.Postgres) {
+			return &postgresTxPooling, nil
+		}
+		return &postgres, nil
+	case SQLite:
+		return &sqlite3, nil
+	}
+	return nil, fmt.Errorf("unknown database driver %q", o.Driver)
+}
+
+// openPools makes the pools, whose connections are made when they are needed.
+func (db *DB) openPools(c connectors, h Hooks) {
+	o := db.options
 	pool := func(c driver.Connector, size, overflow int) *sqlx.DB {
 		if h.Connector != nil {
 			c = h.Connector(c)
@@ -117,9 +109,8 @@ func Open(o Options, h Hooks) (*DB, error) {
 		p.SetConnMaxLifetime(o.PoolRecycle)
 		return sqlx.NewDb(p, string(o.Driver))
 	}
-	if c.single {
+	if c.singleWriter {
 		db.writer = pool(c.writer, 1, 0)
-		db.group = newGroupCommitter(db)
 	} else {
 		db.writer = pool(c.writer, o.PoolSize, o.MaxOverflow)
 	}
@@ -127,10 +118,35 @@ func Open(o Options, h Hooks) (*DB, error) {
 	if c.reader != nil {
 		db.reader = pool(c.reader, o.PoolSize, o.MaxOverflow)
 	}
-	if c.memory { // the database ends with its connection
+	if c.inMemory { // the database ends with its connection
 		db.writer.SetConnMaxLifetime(0)
 	}
-	return db, nil
+}
+
+// startCoalescing makes what lets requests share statements, and transactions where there is one writer.
+func (db *DB) startCoalescing(c connectors, h Hooks) {
+	// A quarter of the connections, so that there are others for what takes long; on SQLite, the one that writes.
+	l := coalesce.Limits{
+		Batches:           max((db.options.PoolSize+db.options.MaxOverflow)/4, 2),
+		MaxWait:           cmp.Or(h.MaxWait, maxWait),
+		FallbackOnTimeout: true,
+		Busy:              tooBusy(nil),
+		IsFinal:           Unavailable.Is,
+		Go:                db.background.Go,
+	}
+	if c.singleWriter {
+		l.Batches, l.MaxWait, l.FallbackOnTimeout = 1, db.options.PoolTimeout, false
+		db.group = newGroupCommitter(db)
+	}
+	db.appends = coalesce.New(l, (*appendRequest).canJoin, func(ctx context.Context, batch []*appendRequest) error {
+		return batch[0].scope.Messages().appendBatch(ctx, batch)
+	})
+	db.threads = coalesce.New(l, (*threadRequest).canJoin, func(ctx context.Context, batch []*threadRequest) error {
+		return batch[0].scope.Messages().listBatch(ctx, batch)
+	})
+	db.finds = coalesce.New(l, (*findRequest).canJoin, func(ctx context.Context, batch []*findRequest) error {
+		return batch[0].scope.Threads().findBatch(ctx, batch)
+	})
 }
 
 // maxWait is how long to wait for a shared statement before taking a connection of
@@ -204,7 +220,7 @@ func (db *DB) Waiting() int {
 }
 
 // Now returns the clock's time as it can be stored.
-func (db *DB) Now() time.Time { return Microseconds(db.now()) }
+func (db *DB) Now() time.Time { return TruncateTime(db.now()) }
 
 // newUUID returns a UUIDv7: ids that sort by the time they were made stay together in an index.
 func newUUID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -59,7 +59,8 @@ func TestMigrationNames(t *testing.T) {
 			continue // run by a Go function, not by goose
 		}
 		for _, dir := range []string{"postgres", "sqlite"} {
-			if text, err := os.ReadFile("migrations/" + dir + "/" + name); err != nil || !strings.HasPrefix(string(text), "-- +goose Up\n") {
+			if text, err := os.ReadFile("migrations/" + dir + "/" + name); err != nil ||
+				!strings.HasPrefix(string(text), "-- +goose Up\n") {
 				t.Errorf("%s/%s does not begin with \"-- +goose Up\", %v", dir, name, err)
 			}
 		}
@@ -86,12 +87,15 @@ func TestPreparedStatements(t *testing.T) {
 	list()
 	// Many shapes: more than a connection keeps.
 	for columns := range db.Columns(300) {
-		if _, err := store.Scope("").Messages().ListByThreads(db.WithProjection(t.Context(), 0, columns), []string{"t"}, db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
+		if _, err := store.Scope("").Messages().ListByThreads(db.WithProjection(t.Context(), 0, columns), []string{"t"},
+			db.NewWindow(nil, nil, nil, nil, nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var kept int
-	if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'threadstore'`).Scan(&kept); err != nil || kept != 1 {
+	if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity ` +
+		`WHERE datname = current_database() AND application_name = 'threadstore'`).Scan(&kept); err != nil ||
+		kept != 1 {
 		t.Errorf("%d connections, %v; the pool has one", kept, err)
 	}
 	list()
@@ -129,14 +133,16 @@ func (c losingConn) QueryContext(ctx context.Context, query string, args []drive
 	return rows, err
 }
 
-// TestLostAnswer loses the answer of an append whose id the server makes: the client gets it all the same, and it is there once.
+// TestLostAnswer loses the answer of an append whose id the server makes: the client gets it all the same, and it is
+// there once.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, d := range []db.Driver{db.PostgreSQL, dbtest.PgBouncer} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
 			var lost atomic.Bool
-			store := dbtest.OpenOptions(t, dbtest.Options(t, d), db.Hooks{Connector: func(c driver.Connector) driver.Connector { return losing{c, &lost} }})
+			store := dbtest.OpenOptions(t, dbtest.Options(t, d),
+				db.Hooks{Connector: func(c driver.Connector) driver.Connector { return losing{c, &lost} }})
 			id := "t"
 			if _, err := store.Scope("").Threads().Save(t.Context(), db.ThreadPatch{ID: &id}); err != nil {
 				t.Fatal(err)
@@ -145,7 +151,8 @@ func TestLostAnswer(t *testing.T) {
 			if err != nil || !lost.Load() {
 				t.Fatalf("the append: %v; an answer was lost: %v", err, lost.Load())
 			}
-			all, err := store.Scope("").Messages().ListByThreads(t.Context(), []string{id}, db.NewWindow(nil, nil, nil, nil, nil))
+			all, err := store.Scope("").Messages().ListByThreads(t.Context(), []string{id},
+				db.NewWindow(nil, nil, nil, nil, nil))
 			if err != nil || len(all[id]) != 1 || all[id][0].ID != added[0].ID {
 				t.Errorf("the thread has %v, %v; want the one message %v", all[id], err, added)
 			}
@@ -175,15 +182,21 @@ func TestKeptPlans(t *testing.T) {
 		tail := db.NewWindow(nil, &last, nil, nil, nil)
 		some := []string{"t1", "t2", "t3"}
 		for name, run := range map[string]func() error{
-			"List":             func() error { _, err := threads.List(ctx, 3, 0); return err },
-			"Page":             func() error { _, err := threads.Page(ctx, db.PageRequest{Limit: 3}); return err },
-			"ByIDs":            func() error { _, err := threads.ByIDs(ctx, some); return err },
-			"FindByAttributes": func() error { _, err := threads.FindByAttributes(ctx, map[string]any{"n": 7}, 3, 0); return err },
+			"List":  func() error { _, err := threads.List(ctx, 3, 0); return err },
+			"Page":  func() error { _, err := threads.Page(ctx, db.PageRequest{Limit: 3}); return err },
+			"ByIDs": func() error { _, err := threads.ByIDs(ctx, some); return err },
+			"FindByAttributes": func() error {
+				_, err := threads.FindByAttributes(ctx, map[string]any{"n": 7}, 3, 0)
+				return err
+			},
 			"FindByAttributes 2": func() error {
 				_, err := threads.FindByAttributes(ctx, map[string]any{"n": 7, "all": 1}, 3, 0)
 				return err
 			},
-			"FindBySource":    func() error { _, err := threads.FindBySource(ctx, "slack", map[string]any{"n": 7}, 3, 0); return err },
+			"FindBySource": func() error {
+				_, err := threads.FindBySource(ctx, "slack", map[string]any{"n": 7}, 3, 0)
+				return err
+			},
 			"Get":             func() error { _, err := messages.Get(ctx, "t1/1"); return err },
 			"ListByThreads":   func() error { _, err := messages.ListByThreads(ctx, some, tail); return err },
 			"ListByThreads 1": func() error { _, err := messages.ListByThreads(ctx, some[:1], tail); return err },
@@ -211,8 +224,10 @@ func TestKeptPlans(t *testing.T) {
 			mid := fmt.Sprintf("%s/%d", id, m)
 			messages[m].ID = &mid
 		}
-		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Attributes: object(fmt.Sprintf(`{"n":%d,"all":1}`, i)),
-			Source: object(fmt.Sprintf(`{"name":"slack","n":%d}`, i)), Messages: &messages}, UpdatedAt: dbtest.BulkTime(i)})
+		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id,
+			Attributes: object(fmt.Sprintf(`{"n":%d,"all":1}`, i)),
+			Source:     object(fmt.Sprintf(`{"name":"slack","n":%d}`, i)), Messages: &messages},
+			UpdatedAt: dbtest.BulkTime(i)})
 	}
 	if err := other.Scope("").Threads().RestoreAll(ctx, list); err != nil {
 		t.Fatal(err)
@@ -221,7 +236,8 @@ func TestKeptPlans(t *testing.T) {
 	ended := func(left int) {
 		t.Helper()
 		for n := left + 1; n > left; time.Sleep(5 * time.Millisecond) {
-			if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'threadstore'`).Scan(&n); err != nil {
+			if err := raw.QueryRow(`SELECT count(*) FROM pg_stat_activity ` +
+				`WHERE datname = current_database() AND application_name = 'threadstore'`).Scan(&n); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -230,7 +246,8 @@ func TestKeptPlans(t *testing.T) {
 	ended(1)
 	touched := func() (whole, entries int) {
 		t.Helper()
-		if err := raw.QueryRow(`SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('threads', 'messages', 'thread_properties')),
+		if err := raw.QueryRow(`SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables `+
+			`WHERE relname IN ('threads', 'messages', 'thread_properties')),
 				(SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)`).Scan(&whole, &entries); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +275,8 @@ func TestDeadlock(t *testing.T) {
 	var list []db.Restored
 	for _, id := range []string{"a", "b"} {
 		title := "imported"
-		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)}, UpdatedAt: time.Now()})
+		list = append(list, db.Restored{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)},
+			UpdatedAt: time.Now()})
 		if _, err := threads.Save(ctx, db.ThreadPatch{ID: &id}); err != nil {
 			t.Fatal(err)
 		}
@@ -269,6 +287,10 @@ func TestDeadlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Rollback() //nolint:errcheck // it is over when the test went well
+	// Who has waited for deadlock_timeout, a second, looks for a deadlock and is undone: that is to be the import.
+	if _, err := other.Exec(`SET LOCAL deadlock_timeout = '1min'`); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'b'`); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +302,6 @@ func TestDeadlock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The one who has waited for a second finds out, and is undone: the import, which was first.
 	if _, err := other.Exec(`UPDATE threads SET title = 'other' WHERE id = 'a'`); err != nil {
 		t.Fatalf("the other transaction was undone instead: %v", err)
 	}

@@ -9,58 +9,63 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// dialect holds all that differs between the two databases. Every query is
-// written once, with these words where the databases have their own:
+// dialect holds what differs between the two databases. A statement is written
+// once, with these words where the databases have their own:
 //
 //	{in}    equals one of a bound list of strings
-//	{keys}  a bound list of strings as rows k, columns value and key, the place from 0
+//	{keys}  a bound list of strings as rows k, columns value and key, the index from 0
 //	{rows}  a bound JSON list of lists as rows, column value
 //	{json}  the type of a JSON column
 //	{time}  the type of a time column
 //	{text of} … {as text}  a time as text
 //	{bytes of} … {as bytes}  a text in the form that its driver reads fastest
 //	{lock}  locks the selected rows until the transaction ends
-//	{properties of d}, {thread of p}
+//	{matches p of r}, {thread t of p}
 //	        in find: the tables thread_properties p and threads t, in joins that begin with what stands before them
-//	{limit if many}  in find: a bound limit, for when driver has many rows
-//	{on disk}  after the columns of a SELECT that writes without a transaction: waits for
-//	        the disk, if the connection does not by itself
+//	{limit if walked}  in find: a bound limit, of the half that walks the threads (on SQLite 0 if that half is off)
+//	{sync commit}  after the columns of a SELECT that writes, without a transaction around it: sets
+//	        synchronous_commit, where the connection cannot keep it
+//
+// A few statements have a form for each database, which a flag of the dialect chooses
+// where they are written, since no words would make one form fast on both: an append
+// (writableCTE), a search for one property and the messages of several threads
+// (lateralJoins). That of a bulk insert is made by bulkInsert.
 //
 // Each has a case in the conformance suite that fails when the answers differ.
 type dialect struct {
 	driver   Driver
 	bindType int // of sqlx
 	words    *strings.Replacer
-	// snapshot begins a transaction in which all reads see one state.
-	snapshot string
-	// validJSON: the type of JSON columns holds nothing else. (SQLite keeps any text, from other programs.)
-	validJSON bool
-	// ownBytes: the driver gives bytes that are nobody else's.
-	ownBytes bool
-	// lateral: a subquery in FROM can name what stands before it.
-	lateral bool
+	// snapshotStatement comes first in a transaction, and makes it one in which all reads see one state.
+	snapshotStatement string
+	// jsonColumnsValid: the type of JSON columns holds valid JSON only. (SQLite keeps any text, from other programs.)
+	jsonColumnsValid bool
+	// bytesNotReused: the driver does not write again to the bytes that it has given.
+	bytesNotReused bool
+	// lateralJoins: a subquery in FROM can name what stands before it.
+	lateralJoins bool
 	// writableCTE: one statement can change two tables.
 	writableCTE bool
 	// sessionLocks: a lock can be held over several transactions.
 	sessionLocks bool
-	// list returns strings as {in} and {keys} bind them.
-	list func([]string) any
-	// bulk returns a statement that inserts rows for a tenant, of which there are at most bulkRows.
-	bulk     func(tenant, table string, columns []bulkColumn, rows [][]any) (query string, args []any)
-	bulkRows int
+	// array returns strings as {in} and {keys} bind them.
+	array func([]string) any
+	// bulkInsert returns a statement that inserts rows for a tenant, of which there are at most maxBulkRows.
+	bulkInsert  func(tenant, table string, columns []bulkColumn, rows [][]any) (query string, args []any)
+	maxBulkRows int
 	// formatTime returns a time as it is bound.
 	formatTime func(time.Time) string
 	// open returns how the connections of a pool are made.
-	open func(Options) (opened, error)
+	open func(Options) (connectors, error)
 	// classify says what a driver's error means.
 	classify func(error) errClass
 }
 
-// opened is a database's connectors. One without a reader has one pool for both.
-type opened struct {
+// connectors are how connections of a database are made. One without a reader has one pool for both.
+type connectors struct {
 	writer, reader driver.Connector
-	// single: the writer's pool has one connection, which is never closed while the database is open in memory.
-	single, memory bool
+	singleWriter   bool // the writer's pool has one connection
+	inMemory       bool // that connection is the database, and stays while it is open
 }
 
 // errClass is what a driver's error means to us.
@@ -81,7 +86,7 @@ func (d *dialect) query(text string) string {
 
 // checkObject reports whether stored JSON can be part of an answer as an object; "" is none.
 func (d *dialect) checkObject(j JSON) error {
-	if j == "" || d.validJSON && j[0] == '{' && utf8.ValidString(string(j)) {
+	if j == "" || d.jsonColumnsValid && j[0] == '{' && utf8.ValidString(string(j)) {
 		return nil
 	}
 	return j.CheckObject()

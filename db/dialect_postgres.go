@@ -21,25 +21,26 @@ import (
 )
 
 var postgres = dialect{
-	driver:       PostgreSQL,
-	bindType:     sqlx.DOLLAR,
-	words:        postgresWords(""), // the connection waits for the disk
-	validJSON:    true,
-	lateral:      true,
-	writableCTE:  true,
-	sessionLocks: true,
-	snapshot:     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-	bulk:         insertArrays,
-	bulkRows:     100_000, // as many as there are
-	list:         func(s []string) any { return pq.StringArray(s) },
-	formatTime:   func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
-	open: func(o Options) (opened, error) {
+	driver:            PostgreSQL,
+	bindType:          sqlx.DOLLAR,
+	words:             postgresWords(""), // the connection has synchronous_commit on
+	jsonColumnsValid:  true,
+	lateralJoins:      true,
+	writableCTE:       true,
+	sessionLocks:      true,
+	snapshotStatement: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+	bulkInsert:        insertArrays,
+	// A batch of an import is one statement for each table, unless a thread of it has more messages.
+	maxBulkRows: 100_000,
+	array:       func(s []string) any { return pq.StringArray(s) },
+	formatTime:  func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") + "+00" },
+	open: func(o Options) (connectors, error) {
 		params := maps.Clone(o.Postgres)
 		// An answered write is on disk, whatever the URL says or the database's or the user's default is.
 		params["synchronous_commit"] = "on"
 		maps.Copy(params, planner)
 		c, err := pgconn.New(params)
-		return opened{writer: pgconn.Prepared(c)}, err
+		return connectors{writer: pgconn.Prepared(c)}, err
 	},
 	classify: func(err error) errClass {
 		if e, ok := errors.AsType[*pq.Error](err); ok {
@@ -48,7 +49,7 @@ var postgres = dialect{
 				if e.Constraint == "messages_pkey" {
 					return duplicate
 				}
-				return other // a place taken twice, which our counters should not let happen
+				return other // an ordinal taken twice, which our counters should not let happen
 			case "40001", "40P01":
 				return retryable
 			case "25006", // read-only: a replica, or a failed-over primary
@@ -68,7 +69,9 @@ var postgres = dialect{
 			}
 			return other
 		}
-		for _, gone := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+		for _, gone := range []error{
+			driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed,
+		} {
 			if errors.Is(err, gone) {
 				return lost
 			}
@@ -95,14 +98,14 @@ func withTxPooling(d dialect) dialect {
 	d.sessionLocks = false
 	// A setting of the transaction, which lasts until its commit has decided what to wait for.
 	d.words = postgresWords(", set_config('synchronous_commit', 'on', true)")
-	d.open = func(o Options) (opened, error) {
+	d.open = func(o Options) (connectors, error) {
 		c, err := pgconn.New(o.Postgres)
-		return opened{writer: pgconn.TxPooling(c)}, err
+		return connectors{writer: pgconn.TxPooling(c)}, err
 	}
 	return d
 }
 
-func postgresWords(onDisk string) *strings.Replacer {
+func postgresWords(syncCommit string) *strings.Replacer {
 	return strings.NewReplacer(
 		"{in}", "= ANY (CAST(? AS text[]))",
 		"{keys}", "(SELECT u.value, u.n - 1 AS key FROM unnest(CAST(? AS text[])) WITH ORDINALITY AS u(value, n)) AS k",
@@ -112,10 +115,13 @@ func postgresWords(onDisk string) *strings.Replacer {
 		"{text of}", "CAST(", "{as text}", " AS text)",
 		"{bytes of}", "", "{as bytes}", "",
 		"{lock}", "FOR UPDATE",
-		"{properties of d}", "LATERAL (SELECT p.* FROM thread_properties p WHERE p.tenant = d.tenant AND p.key = d.key AND p.value = d.value OFFSET 0) AS p",
-		"{thread of p}", "LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
-		"{limit if many}", "LIMIT ?",
-		"{on disk}", onDisk,
+		"{matches p of r}",
+		"LATERAL (SELECT p.* FROM thread_properties p "+
+			"WHERE p.tenant = r.tenant AND p.key = r.key AND p.value = r.value OFFSET 0) AS p",
+		"{thread t of p}",
+		"LATERAL (SELECT t.* FROM threads t WHERE t.tenant = p.tenant AND t.id = p.thread_id OFFSET 0) AS t",
+		"{limit if walked}", "LIMIT ?",
+		"{sync commit}", syncCommit,
 	)
 }
 
@@ -135,7 +141,9 @@ var planner = map[string]string{
 // insertArrays inserts rows by a bound array for each column: one statement for any number of them.
 func insertArrays(tenant, table string, columns []bulkColumn, rows [][]any) (string, []any) {
 	from, values, args := unnested("u", columns, rows)
-	return `INSERT INTO ` + table + ` (tenant, ` + names(columns) + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from, append([]any{tenant}, args...)
+	query := `INSERT INTO ` + table + ` (tenant, ` + columnNames(columns) + `)
+		SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM ` + from
+	return query, append([]any{tenant}, args...)
 }
 
 // unnested returns bound arrays, one for each column, as rows with an alias,
@@ -144,7 +152,7 @@ func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, va
 	var arrays, texts []string
 	for i, c := range columns {
 		text := fmt.Sprintf("c%d", i)
-		values = append(values, `CAST(`+alias+`.`+text+` AS `+c.kind+`)`)
+		values = append(values, `CAST(`+alias+`.`+text+` AS `+c.sqlType+`)`)
 		arrays, texts = append(arrays, `CAST(? AS text[])`), append(texts, text)
 		array := []byte{'{'}
 		for j, r := range rows {
@@ -155,7 +163,8 @@ func unnested(alias string, columns []bulkColumn, rows [][]any) (from string, va
 		}
 		args = append(args, string(append(array, '}')))
 	}
-	return `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`, values, args
+	from = `unnest(` + strings.Join(arrays, ", ") + `) AS ` + alias + `(` + strings.Join(texts, ", ") + `)`
+	return from, values, args
 }
 
 // boundName returns what [unnested] calls a column.

@@ -27,30 +27,34 @@ var sqlite3 = dialect{
 		"{text of}", "", "{as text}", "", // it is
 		"{bytes of}", "CAST(", "{as bytes}", " AS blob)",
 		"{lock}", "", // a transaction that writes is the only one from its first statement on
-		"{properties of d}", "thread_properties p", // CROSS JOIN keeps the order
-		"{thread of p}", "threads t",
-		"{limit if many}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM driver)", rare),
+		"{matches p of r}", "thread_properties p", // CROSS JOIN keeps the order
+		"{thread t of p}", "threads t",
+		"{limit if walked}", fmt.Sprintf("LIMIT (SELECT CASE WHEN n < %d THEN 0 ELSE ? END FROM rarest)", maxCount),
 	),
-	ownBytes:   true,
-	snapshot:   "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1", // the first read fixes what a deferred transaction sees
-	bulk:       insertValues,
-	bulkRows:   200, // preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766 values that it can have
-	list:       func(s []string) any { return bind(s) },
-	formatTime: func(t time.Time) string { return t.Format(sqliteTime) },
-	open: func(o Options) (opened, error) {
+	bytesNotReused: true,
+	// The first read fixes what a deferred transaction sees.
+	snapshotStatement: "SELECT 1 FROM threads WHERE tenant = '' LIMIT 1",
+	bulkInsert:        insertValues,
+	// Preparing a statement is a tenth of what it costs to insert these; 15 columns of them stay far below the 32,766
+	// values that it can have.
+	maxBulkRows: 200,
+	array:       func(s []string) any { return bind(s) },
+	formatTime:  func(t time.Time) string { return t.Format(sqliteTime) },
+	open: func(o Options) (connectors, error) {
 		if o.Path == Memory {
-			return opened{writer: sqliteConnector(":memory:?" + pragmas("memory").Encode()), single: true, memory: true}, nil
+			writer := sqliteConnector(":memory:?" + pragmas("memory").Encode())
+			return connectors{writer: writer, singleWriter: true, inMemory: true}, nil
 		}
 		path, err := filepath.Abs(o.Path)
 		if err != nil {
-			return opened{}, err
+			return connectors{}, err
 		}
 		// SQLite would say "out of memory" for both.
 		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
-			return opened{}, errors.New("its folder does not exist")
+			return connectors{}, errors.New("its folder does not exist")
 		}
 		if file, err := os.Stat(path); err == nil && file.IsDir() {
-			return opened{}, errors.New("it is a folder, not a file")
+			return connectors{}, errors.New("it is a folder, not a file")
 		}
 		// In a file: URI only these characters have a meaning of their own.
 		file := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?"
@@ -58,10 +62,10 @@ var sqlite3 = dialect{
 		write.Set("_txlock", "immediate")
 		read.Add("_pragma", "query_only(1)")
 		read.Add("_pragma", "cache_size(-2048)") // a commit of the writer's empties it; the system keeps the pages, too
-		return opened{
-			writer: sqliteConnector(file + write.Encode()),
-			reader: sqliteConnector(file + read.Encode()),
-			single: true,
+		return connectors{
+			writer:       sqliteConnector(file + write.Encode()),
+			reader:       sqliteConnector(file + read.Encode()),
+			singleWriter: true,
 		}, nil
 	},
 	classify: func(err error) errClass {
@@ -119,5 +123,7 @@ func insertValues(tenant, table string, columns []bulkColumn, rows [][]any) (str
 	for _, r := range rows {
 		args = append(args, r...)
 	}
-	return `INSERT OR FAIL INTO ` + table + ` (tenant, ` + names(columns) + `) VALUES ` + strings.Repeat(row, len(rows))[2:], args
+	query := `INSERT OR FAIL INTO ` + table + ` (tenant, ` + columnNames(columns) + `) VALUES ` +
+		strings.Repeat(row, len(rows))[2:]
+	return query, args
 }

@@ -13,8 +13,9 @@
 //
 // Order. Threads: newest updated_at first, ties by id descending, compared as
 // bytes on both databases. Messages: by ordinal, a generated column that is the
-// sequence for all but the system messages and a negative number for those, so
-// that one integer tells the place of a message in its thread.
+// sequence for all but the system messages, which all have sequence 0, and for
+// those a negative number made of their position, which counts them from 1: so one
+// integer orders the messages of a thread.
 //
 // JSON. Objects stay text from the request to the column: they are checked and
 // written out once ([NewObject]), never decoded into floats. Two values are
@@ -36,7 +37,7 @@
 // to know a driver's errors.
 //
 // Writes. Every write is committed by [Scope.commit], which is told what it has
-// changed: that is where what follows from a change is written ([record]). A write
+// changed: that is where what follows from a change is written ([writeChanges]). A write
 // is one transaction, in which only the session handed in may be used, since with a
 // pool of one a second connection would never come; or one statement.
 //

@@ -77,6 +77,11 @@ func At(err error, prefix ...any) error {
 	return err
 }
 
+// tooBusy is the error of who has waited for others as long as a request may.
+func tooBusy(cause error) *Error {
+	return &Error{Code: Unavailable, Reason: "the database is too busy; try again", Err: cause}
+}
+
 func conflictf(format string, args ...any) error {
 	return &Error{Code: Conflict, Reason: fmt.Sprintf(format, args...)}
 }

@@ -28,7 +28,7 @@ type groupedWrite struct {
 	ctx            context.Context
 	fn             func(session) error
 	needsSavepoint bool          // fn may refuse after it has written
-	until          time.Time     // it does not begin later
+	deadline       time.Time     // it does not begin later
 	alone          bool          // in a transaction of its own, since one that it was in failed as a whole
 	done           chan struct{} // closed when err is final
 	err            error
@@ -50,7 +50,7 @@ func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(se
 		ctx:            ctx,
 		fn:             fn,
 		needsSavepoint: needsSavepoint,
-		until:          time.Now().Add(g.db.options.PoolTimeout),
+		deadline:       time.Now().Add(g.db.options.PoolTimeout),
 		done:           make(chan struct{}),
 	}
 	g.queue.Push(w)
@@ -64,7 +64,7 @@ func (g *groupCommitter) do(ctx context.Context, needsSavepoint bool, fn func(se
 		}
 	case <-timeout.C:
 		if g.queue.Withdraw(w) {
-			return errTooBusy
+			return tooBusy(nil)
 		}
 	}
 	<-w.done
@@ -107,8 +107,6 @@ func (g *groupCommitter) run(writes []*groupedWrite) {
 	}
 }
 
-var errTooBusy = &Error{Code: Unavailable, Reason: "the database is too busy; try again"}
-
 // stillWaiting ends the writes whose time is over while another process writes, and returns the others.
 func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 	now := time.Now()
@@ -116,8 +114,8 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 		switch {
 		case w.ctx.Err() != nil:
 			w.err = w.ctx.Err()
-		case now.After(w.until):
-			w.err = errTooBusy
+		case now.After(w.deadline):
+			w.err = tooBusy(nil)
 		default:
 			others = append(others, w)
 			continue
@@ -131,7 +129,7 @@ func stillWaiting(writes []*groupedWrite) (others []*groupedWrite) {
 // says why it could not.
 func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) {
 	err = g.db.transaction(context.Background(), g.db.writer, func(s session) error {
-		begun, s.whole = true, true
+		begun, s.uncancellable = true, true
 		for _, w := range writes {
 			if w.err = w.ctx.Err(); w.err != nil {
 				continue
@@ -143,7 +141,10 @@ func (g *groupCommitter) commit(writes []*groupedWrite) (begun bool, err error) 
 				if err := inSavepoint(s, w); err != nil {
 					return err
 				}
-			} else if w.err = coalesce.RecoverToError(func() error { return w.fn(s) }); w.err != nil && !isDomainError(w.err) {
+				continue
+			}
+			w.err = coalesce.RecoverToError(func() error { return w.fn(s) })
+			if w.err != nil && !isDomainError(w.err) {
 				return w.err
 			}
 		}

@@ -30,15 +30,16 @@ func TestGroupBreaks(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range results {
 		group.Go(func() {
-			results[i] = store.Scope("").commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
-				if _, err := s.exec(ctx, `INSERT INTO threads (id) VALUES (?)`, string(rune('a'+i))); err != nil {
-					return nil, err
-				}
-				if i == 1 {
-					return nil, broken
-				}
-				return nil, nil
-			})
+			results[i] = store.Scope("").commit(ctx, commitOptions{},
+				func(ctx context.Context, s session) ([]threadChange, error) {
+					if _, err := s.exec(ctx, `INSERT INTO threads (id) VALUES (?)`, string(rune('a'+i))); err != nil {
+						return nil, err
+					}
+					if i == 1 {
+						return nil, broken
+					}
+					return nil, nil
+				})
 		})
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -58,12 +59,14 @@ func TestGroupBreaks(t *testing.T) {
 		t.Errorf("results %v, want the second one's own error only", results)
 	}
 	var ids string
-	if err := raw.QueryRow(`SELECT group_concat(id, ' ') FROM (SELECT id FROM threads ORDER BY id)`).Scan(&ids); err != nil || ids != "a c" {
+	if err := raw.QueryRow(`SELECT group_concat(id, ' ') FROM (SELECT id FROM threads ` +
+		`ORDER BY id)`).Scan(&ids); err != nil || ids != "a c" {
 		t.Errorf("threads %q, %v, want a and c", ids, err)
 	}
 }
 
-// TestCloseFinishes closes a database whose writers have just left: what runs for them is finished first, so that one file is left.
+// TestCloseFinishes closes a database whose writers have just left: what runs for them is finished first, so that one
+// file is left.
 func TestCloseFinishes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "threads.db")
@@ -82,7 +85,8 @@ func TestCloseFinishes(t *testing.T) {
 		for _, id := range threads {
 			group.Go(func() {
 				for ctx.Err() == nil {
-					_, _, _ = store.Scope("").Messages().Add(ctx, id, []MessagePatch{{Role: RoleUser}}) // may end by leave
+					// may end by leave
+					_, _, _ = store.Scope("").Messages().Add(ctx, id, []MessagePatch{{Role: RoleUser}})
 				}
 			})
 		}
@@ -160,7 +164,8 @@ func TestCloseWhileBusy(t *testing.T) {
 	}
 }
 
-// TestDeferredReferences: a reference is checked when a transaction ends, so that no statement has to be undoable for its sake.
+// TestDeferredReferences: a reference is checked when a transaction ends, so that no statement has to be undoable for
+// its sake.
 func TestDeferredReferences(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "threads.db")
@@ -189,10 +194,11 @@ func TestDeferredReferences(t *testing.T) {
 		if _, err := raw.Exec(`ROLLBACK`); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Scope("").commit(context.Background(), commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
-			_, err := s.exec(ctx, insert)
-			return nil, err
-		}); err == nil {
+		if err := store.Scope("").commit(context.Background(), commitOptions{},
+			func(ctx context.Context, s session) ([]threadChange, error) {
+				_, err := s.exec(ctx, insert)
+				return nil, err
+			}); err == nil {
 			t.Errorf("%s: was committed by the store", insert)
 		}
 		if _, err := store.Scope("").Threads().Save(context.Background(), ThreadPatch{}); err != nil {

@@ -137,8 +137,8 @@ func (m *Message) validate() error {
 	return nil
 }
 
-// same reports whether the stored message is what inserting p would make, place
-// and (unless given) timestamp aside: then p is a retry.
+// same reports whether the stored message is what inserting p would make, its
+// sequence, position and (unless given) timestamp aside: then p is a retry.
 func (m *Message) same(p MessagePatch) (bool, error) {
 	want := newMessage(m.ThreadID, m.Timestamp)
 	if err := want.apply(p, m.Timestamp); err != nil {

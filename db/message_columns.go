@@ -4,27 +4,29 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // messageTable holds the columns of messages, the one place that lists them: what
 // reads and what writes messages is made of it.
 var messageTable = newTable("m", true, append([]column[Message]{
-	{name: "id", kind: "text", when: MessageID,
-		scan: func(m *Message, v driver.Value) error { return scanText(&m.ID, v) }, value: func(m *Message, _ *dialect) any { return m.ID }},
-	{name: "thread_id", kind: "text", when: MessageThreadID,
-		scan: func(m *Message, v driver.Value) error { return scanText(&m.ThreadID, v) }, value: func(m *Message, _ *dialect) any { return m.ThreadID }},
+	{name: "id", sqlType: "text", readWith: MessageID,
+		scan:  func(m *Message, v driver.Value) error { return scanText(&m.ID, v) },
+		value: func(m *Message, _ *dialect) any { return m.ID }},
+	{name: "thread_id", sqlType: "text", readWith: MessageThreadID,
+		scan:  func(m *Message, v driver.Value) error { return scanText(&m.ThreadID, v) },
+		value: func(m *Message, _ *dialect) any { return m.ThreadID }},
 	// The database makes the ordinal of sequence and position, which are read from it.
-	{name: "ordinal", kind: "bigint", scan: (*Message).scanOrdinal},
-	{name: "sequence", kind: "bigint", value: func(m *Message, _ *dialect) any { return m.Sequence }},
-	{name: "position", kind: "bigint", value: func(m *Message, _ *dialect) any { return m.position }},
+	{name: "ordinal", sqlType: "bigint", scan: (*Message).scanOrdinal},
+	{name: "sequence", sqlType: "bigint", value: func(m *Message, _ *dialect) any { return m.Sequence }},
+	{name: "position", sqlType: "bigint", value: func(m *Message, _ *dialect) any { return m.position }},
 	{
-		name:  "role",
-		kind:  "text",
-		scan:  (*Message).scanRole,
-		value: func(m *Message, _ *dialect) any { return string(m.Role) },
+		name:    "role",
+		sqlType: "text",
+		scan:    (*Message).scanRole,
+		value:   func(m *Message, _ *dialect) any { return string(m.Role) },
 	},
-	{name: `"timestamp"`, kind: "{time}", when: MessageTimestamp, scan: (*Message).scanTimestamp,
-		value: func(m *Message, d *dialect) any { return d.formatTime(m.Timestamp) }},
+	timeColumn(`"timestamp"`, MessageTimestamp, func(m *Message) *time.Time { return &m.Timestamp }),
 	jsonColumn("parts", MessageParts, func(m *Message) *JSON { return &m.parts }),
 	jsonColumn("tool_calls", MessageToolCalls, func(m *Message) *JSON { return &m.toolCalls }),
 	jsonColumn("attributes", MessageAttributes, func(m *Message) *JSON { return &m.Attributes }),
@@ -36,7 +38,7 @@ var messageTable = newTable("m", true, append([]column[Message]{
 // messageText is a field of a message that is text, or null, and nothing else.
 type messageText struct {
 	field, column string // the names in the API, for errors, and in the table
-	when          Columns
+	readWith      Columns
 	stored        func(*Message) **string
 	given         func(*MessagePatch) *Opt[*string] // nil for content, which parts can be given for
 }
@@ -52,36 +54,31 @@ var messageTexts = []messageText{
 		func(p *MessagePatch) *Opt[*string] { return &p.Name },
 	},
 	{"toolCallId", "tool_call_id", MessageToolCallID,
-		func(m *Message) **string { return &m.ToolCallID }, func(p *MessagePatch) *Opt[*string] { return &p.ToolCallID }},
+		func(m *Message) **string { return &m.ToolCallID },
+		func(p *MessagePatch) *Opt[*string] { return &p.ToolCallID }},
 }
 
 func textColumns() (columns []column[Message]) {
 	for _, t := range messageTexts {
-		columns = append(columns, column[Message]{name: t.column, kind: "text", when: t.when,
+		columns = append(columns, column[Message]{name: t.column, sqlType: "text", readWith: t.readWith,
 			scan:  func(m *Message, v driver.Value) error { return scanNull(t.stored(m), v) },
 			value: func(m *Message, _ *dialect) any { return *t.stored(m) }})
 	}
 	return columns
 }
 
-func jsonColumn(name string, when Columns, of func(*Message) *JSON) column[Message] {
-	return column[Message]{name: name, kind: "{json}", when: when,
-		scan:  func(m *Message, v driver.Value) error { return (*columnJSON)(of(m)).Scan(v) },
-		value: func(m *Message, _ *dialect) any { return null(*of(m)) }}
-}
-
 // firstOrdinal is the ordinal of a system message of position 0, as the tables' definitions have it.
 const firstOrdinal = -1 << 31
 
 func (m *Message) scanOrdinal(v driver.Value) error {
-	var ordinal columnInt
-	if _ = ordinal.Scan(v); ordinal.err != nil {
-		return ordinal.err
+	var ordinal int
+	if err := scanInt(&ordinal, v); err != nil {
+		return err
 	}
-	if ordinal.int > 0 {
-		m.Sequence = ordinal.int
+	if ordinal > 0 {
+		m.Sequence = ordinal
 	} else {
-		m.position = ordinal.int - firstOrdinal
+		m.position = ordinal - firstOrdinal
 	}
 	return nil
 }
@@ -95,16 +92,10 @@ func (m *Message) scanRole(v driver.Value) error {
 	return err
 }
 
-func (m *Message) scanTimestamp(v driver.Value) error {
-	var t columnTime
-	_ = t.Scan(v)
-	m.Timestamp = t.Time
-	return t.err
-}
-
-// scan makes m what a row of the columns says. A row that cannot be read is told with the message's id, if that was read.
+// scan makes m what a row of the columns says. A row that cannot be read is told with the message's id, if that was
+// read.
 func (m *Message) scan(d *dialect, columns []column[Message], values []driver.Value) error {
-	if name, err := fill(m, columns, values); err != nil {
+	if name, err := scanRow(m, columns, values); err != nil {
 		return m.broken(strings.Trim(name, `"`), err)
 	}
 	return m.checkStored(d)

@@ -261,7 +261,8 @@ func anyToolCalls(j JSON) ([]ToolCall, error) {
 	return decodeList(j, func(f fields) (ToolCall, error) {
 		var id, kind, name, arguments *string
 		function, err := f.object("function")
-		for _, err := range []error{err, f.into("id", &id), f.into("type", &kind), function.into("name", &name), function.into("arguments", &arguments)} {
+		for _, err := range []error{err, f.into("id", &id), f.into("type", &kind), function.into("name", &name),
+			function.into("arguments", &arguments)} {
 			if err != nil {
 				return ToolCall{}, err
 			}
@@ -317,7 +318,8 @@ func ParseAttachments(list any) (JSON, error) {
 		attachments, err := decodeAttachments(j)
 		for i, a := range attachments {
 			if len(a.Attributes) > jsontext.MaxBytes {
-				return nil, Invalidf([]any{i, "attributes"}, "must not be larger than %d bytes, numbers written out", jsontext.MaxBytes)
+				return nil, Invalidf([]any{i, "attributes"}, "must not be larger than %d bytes, numbers written out",
+					jsontext.MaxBytes)
 			}
 		}
 		return attachments, err
@@ -328,8 +330,10 @@ func decodeAttachments(j JSON) ([]Attachment, error) {
 	return decodeList(j, func(f fields) (Attachment, error) {
 		var a Attachment
 		var filename *string
-		for _, err := range []error{f.into("filename", &filename), f.into("mime_type", &a.MimeType), f.into("file_id", &a.FileID),
-			f.into("storage_path", &a.StoragePath), f.into("storage_backend", &a.StorageBackend), f.into("status", &a.Status)} {
+		for _, err := range []error{f.into("filename", &filename), f.into("mime_type", &a.MimeType),
+			f.into("file_id", &a.FileID), f.into("storage_path", &a.StoragePath),
+			f.into("storage_backend", &a.StorageBackend),
+			f.into("status", &a.Status)} {
 			if err != nil {
 				return a, err
 			}
@@ -358,7 +362,8 @@ func decodeAttachments(j JSON) ([]Attachment, error) {
 // EncodeMetrics returns the document of m.
 func EncodeMetrics(m Metrics) (JSON, error) {
 	d := map[string]any{
-		"timing": map[string]any{"started_at": isoTime(m.Timing.StartedAt), "ended_at": isoTime(m.Timing.EndedAt), "latency": m.Timing.LatencyMS},
+		"timing": map[string]any{"started_at": isoTime(m.Timing.StartedAt), "ended_at": isoTime(m.Timing.EndedAt),
+			"latency": m.Timing.LatencyMS},
 		"usage": map[string]any{"prompt_tokens": m.Usage.PromptTokens, "completion_tokens": m.Usage.CompletionTokens,
 			"total_tokens": m.Usage.TotalTokens},
 		"model": nil,
@@ -396,7 +401,8 @@ func decodeMetrics(j JSON) (m Metrics, err error) {
 	usage, err2 := f.object("usage")
 	call, err3 := f.object("weave_call")
 	var started, ended, id, url *string
-	for _, err := range []error{err1, err2, err3, f.into("model", &m.Model), timing.into("started_at", &started), timing.into("ended_at", &ended),
+	for _, err := range []error{err1, err2, err3, f.into("model", &m.Model), timing.into("started_at", &started),
+		timing.into("ended_at", &ended),
 		call.into("id", &id), call.into("ui_url", &url)} {
 		if err != nil {
 			return m, err
@@ -419,7 +425,8 @@ func decodeMetrics(j JSON) (m Metrics, err error) {
 		}
 		*t.to = &at
 	}
-	for key, to := range map[string]*int{"prompt_tokens": &m.Usage.PromptTokens, "completion_tokens": &m.Usage.CompletionTokens, "total_tokens": &m.Usage.TotalTokens} {
+	for key, to := range map[string]*int{"prompt_tokens": &m.Usage.PromptTokens,
+		"completion_tokens": &m.Usage.CompletionTokens, "total_tokens": &m.Usage.TotalTokens} {
 		n, err := usage.number(key)
 		if err != nil || n != math.Trunc(n) || n < math.MinInt32 || n > math.MaxInt32 {
 			return m, Invalidf([]any{"usage", key}, "must be a whole number of 32 bits")

@@ -37,7 +37,7 @@ func (r *Messages) Add(ctx context.Context, threadID string, patches []MessagePa
 
 var errUnknownThread = &Error{Code: NotFound, Reason: "there is no thread with this id"}
 
-// fresh returns the messages as they are stored if they are new, without their places.
+// fresh returns the messages as they are stored if they are new, without a sequence or position.
 func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, error) {
 	now := r.db.Now()
 	fresh := make([]*Message, len(patches))
@@ -66,26 +66,20 @@ func (r *Messages) fresh(threadID string, patches []MessagePatch) ([]*Message, e
 func (r *Messages) appendIdempotent(
 	ctx context.Context, threadID string, patches []MessagePatch, fresh []*Message,
 ) (stored []*Message, thread *Thread, err error) {
-	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
-		row, err := lockThread(ctx, s, threadID)
+	err = r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
+		locked, err := lockThread(ctx, s, threadID)
 		if err != nil {
 			return nil, err
 		}
-		if row == nil {
+		if locked == nil {
 			return nil, errUnknownThread
-		}
-		if thread, err = row.thread(s.db.dialect); err != nil {
-			return nil, err
 		}
 		known, err := messagesByID(ctx, s, givenIDs(patches))
 		if err != nil {
 			return nil, err
 		}
-		oldCounters, err := row.counters(threadID)
-		if err != nil {
-			return nil, err
-		}
-		newCounters := oldCounters
+		thread = locked.thread
+		newCounters := locked.counters
 		stored = make([]*Message, len(patches))
 		var added []*Message
 		for i, p := range patches {
@@ -104,9 +98,10 @@ func (r *Messages) appendIdempotent(
 		if len(added) == 0 {
 			return nil, nil
 		}
-		thread.UpdatedAt = after(thread.UpdatedAt, r.db.Now())
-		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added), Counters: newCounters.minus(oldCounters)}
-		return []change{{c, thread}}, insert(ctx, s, added)
+		thread.UpdatedAt = nextUpdatedAt(thread.UpdatedAt, r.db.Now())
+		c := Change{ThreadID: threadID, Kind: Updated, Added: idsOf(added),
+			Counters: newCounters.minus(locked.counters)}
+		return []threadChange{{c, thread}}, insertMessages(ctx, s, added)
 	})
 	if err != nil {
 		return nil, nil, r.db.duplicateAsConflict(err)
@@ -139,7 +134,8 @@ func givenIDs(patches []MessagePatch) (ids []string) {
 	return ids
 }
 
-// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended otherwise.
+// appendRequest is a message to append and, when it is done, what came of it: nothing if it has to be appended
+// otherwise.
 type appendRequest struct {
 	scope   Scope
 	message Message
@@ -156,41 +152,41 @@ type appendResult struct {
 	thread  *Thread
 }
 
-// read reads a row of the selected columns of the thread and the place of the
-// message: among the system messages, or among the others.
-func (one *appendRequest) read(d *dialect, selected []column[threadRow], v []driver.Value) (change, error) {
-	var n columnInt
-	if _ = n.Scan(v[len(selected)]); n.err != nil {
-		return change{}, n.err
+// read reads a row of the selected columns of the thread and the number that
+// [Message.assignSequence] takes.
+func (r *appendRequest) read(d *dialect, selected []column[Thread], v []driver.Value) (threadChange, error) {
+	var n int
+	if err := scanInt(&n, v[len(selected)]); err != nil {
+		return threadChange{}, err
 	}
-	m := one.message
-	m.assignSequence(n.int)
-	one.result = appendResult{message: &m}
+	m := r.message
+	m.assignSequence(n)
+	r.result = appendResult{message: &m}
 	if thread, err := scanThread(d, selected, v); err == nil {
-		one.result.thread = thread
+		r.result.thread = thread
 	}
 	c := Change{ThreadID: m.ThreadID, Kind: Updated, Added: []string{m.ID}}
 	c.Counters.add(&Message{Role: m.Role})
-	return change{Change: c}, nil
+	return threadChange{Change: c}, nil
 }
 
 // append appends m, in a batch with others that come at the same time. What it leaves out, such as for
 // an unknown thread, has no message; an id that is taken may be an error.
 func (r *Messages) append(ctx context.Context, m Message, given bool) (appendResult, error) {
-	one := &appendRequest{scope: r.Scope, message: m, given: given, columns: projectionOf(ctx).threads}
-	batch := []*appendRequest{one}
+	req := &appendRequest{scope: r.Scope, message: m, given: given, columns: projectionOf(ctx).threads}
+	batch := []*appendRequest{req}
 	alone := false
-	err := r.db.appends.Do(ctx, one, func() error {
+	err := r.db.appends.Do(ctx, req, func() error {
 		alone = true
 		return r.appendAlone(ctx, batch)
 	})
-	if err == nil && one.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
+	if err == nil && req.result.message == nil && !alone && r.db.dialect.writableCTE { // left out
 		err = r.appendAlone(ctx, batch)
 	}
 	if err != nil { // after a time-out the batch may still be writing the result: do not read it
 		return appendResult{}, r.db.mapError(ctx, err)
 	}
-	return one.result, nil
+	return req.result, nil
 }
 
 func (r *Messages) appendAlone(ctx context.Context, batch []*appendRequest) error {
@@ -200,7 +196,8 @@ func (r *Messages) appendAlone(ctx context.Context, batch []*appendRequest) erro
 	return r.appendTransaction(ctx, batch)
 }
 
-// appendBatch appends several messages. Threads that others are writing are left out: nobody waits for a lock of theirs.
+// appendBatch appends several messages. On PostgreSQL, threads that others are writing are left out, so that no message
+// waits for the lock of another one's thread; on SQLite there is one writer at a time.
 func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) error {
 	if r.db.dialect.writableCTE {
 		return r.appendStatement(ctx, batch, true)
@@ -208,40 +205,41 @@ func (r *Messages) appendBatch(ctx context.Context, batch []*appendRequest) erro
 	return r.appendTransaction(ctx, batch)
 }
 
-// canJoin reports whether one can be appended by one statement with the others.
-func (one *appendRequest) canJoin(batch []*appendRequest) bool {
-	return one.scope == batch[0].scope && (!one.scope.db.dialect.writableCTE || one.differs(batch))
+// canJoin reports whether the message can be appended by one statement with the others; see package coalesce.
+func (r *appendRequest) canJoin(batch []*appendRequest) bool {
+	return r.scope == batch[0].scope && (!r.scope.db.dialect.writableCTE || r.differs(batch))
 }
 
-// differs reports whether one is of another thread than the others. A statement
+// differs reports whether the message is of another thread than the others. A statement
 // appends one message to a thread: every change has an updatedAt of its own.
-func (one *appendRequest) differs(from []*appendRequest) bool {
+func (r *appendRequest) differs(from []*appendRequest) bool {
 	return !slices.ContainsFunc(from, func(other *appendRequest) bool {
-		return other.message.ThreadID == one.message.ThreadID
+		return other.message.ThreadID == r.message.ThreadID
 	})
 }
 
 // appendColumns are what appendStatement binds: a message's index in the batch, and what it stores of it but for
-// the place, which the thread's row gives.
-var appendColumns = append([]bulkColumn{{"index", "bigint"}}, slices.DeleteFunc(messageTable.bulk(), placed)...)
+// the sequence and the position, which the thread's row gives.
+var appendColumns = append([]bulkColumn{{"index", "bigint"}},
+	slices.DeleteFunc(messageTable.writtenColumns(), fromCounters)...)
 
-func placed(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
+func fromCounters(c bulkColumn) bool { return c.name == "sequence" || c.name == "position" }
 
 // appendStatement appends messages of different threads by one statement of
-// PostgreSQL: it takes the next place from each thread's row, which it locks, and
-// puts the message there. Nothing is appended where there is no such thread.
-// With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
+// PostgreSQL: it takes the next sequence, or a system message's next position, from
+// each thread's row, which it locks, and inserts the message with it. Nothing is appended where there is no such
+// thread. With skipLocked it waits for nobody: a thread that somebody else is writing is left out, too.
 func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, skipLocked bool) error {
 	d := r.db.dialect
 	rows := make([][]any, len(batch))
 	threadIDs := make([]string, len(batch))
 	var columns Columns
-	for i, one := range batch {
-		columns |= one.columns
-		threadIDs[i] = one.message.ThreadID
+	for i, req := range batch {
+		columns |= req.columns
+		threadIDs[i] = req.message.ThreadID
 		rows[i] = []any{i}
-		for n, v := range messageTable.values(&one.message, d) {
-			if !placed(bulkColumn{name: messageTable.written[n].name}) {
+		for n, v := range messageTable.values(&req.message, d) {
+			if !fromCounters(bulkColumn{name: messageTable.written[n].name}) {
 				rows[i] = append(rows[i], v)
 			}
 		}
@@ -255,26 +253,27 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 		free = `free AS MATERIALIZED (
 				SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in} FOR UPDATE SKIP LOCKED
 			), `
-		args = append([]any{r.tenant, d.list(threadIDs)}, args...)
+		args = append([]any{r.tenant, d.array(threadIDs)}, args...)
 		threadID = `free.id AND free.id = ` + threadID
 	}
 	query := `WITH ` + free + `t AS (
 			UPDATE threads AS t SET updated_at = GREATEST(t.updated_at + interval '1 microsecond', CAST(? AS {time})),
 				` + addToCounters("t.", oneMessage(role)) + `
 			FROM ` + from + lock + ` WHERE t.tenant = ? AND t.id = ` + threadID + `
-			RETURNING ` + threadTable.names("t.", columns) + `,
-				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS place, g.*
+			RETURNING ` + threadTable.plainList("t.", columns) + `,
+				CASE WHEN ` + role + ` = 'system' THEN t.system_count ELSE t.last_sequence END AS number, g.*
 		), m AS (
-			INSERT INTO messages (tenant, sequence, position, ` + names(appendColumns[1:]) + `)
-			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.place END,
-				CASE WHEN ` + role + ` = 'system' THEN g.place ELSE 0 END, ` + strings.Join(values[1:], ", ") + ` FROM t AS g
+			INSERT INTO messages (tenant, sequence, position, ` + columnNames(appendColumns[1:]) + `)
+			SELECT CAST(? AS text), CASE WHEN ` + role + ` = 'system' THEN 0 ELSE g.number END,
+				CASE WHEN ` + role + ` = 'system' THEN g.number ELSE 0 END, ` + strings.Join(values[1:], ", ") + `
+			FROM t AS g
 		)
-		SELECT CAST(t.c0 AS bigint), ` + threadTable.list(columns) + `, t.place{on disk} FROM t`
+		SELECT CAST(t.c0 AS bigint), ` + threadTable.selectList(columns) + `, t.number{sync commit} FROM t`
 	args = append(append(args, arrays...), r.tenant, r.tenant)
 	selected := threadTable.selected(columns)
-	return r.commit(ctx, commitOptions{oneStatement: true}, func(ctx context.Context, s session) (changes []change, err error) {
-		for _, one := range batch { // of an attempt before
-			one.result = appendResult{}
+	write := func(ctx context.Context, s session) (changes []threadChange, err error) {
+		for _, req := range batch { // of an attempt before
+			req.result = appendResult{}
 		}
 		err = s.each(ctx, query, args, func(v []driver.Value) error {
 			c, err := batch[v[0].(int64)].read(d, selected, v[1:])
@@ -282,7 +281,8 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 			return err
 		})
 		return changes, err
-	})
+	}
+	return r.commit(ctx, commitOptions{oneStatement: true}, write)
 }
 
 // appendTransaction appends messages on SQLite, in one transaction. It leaves out what takes
@@ -290,26 +290,27 @@ func (r *Messages) appendStatement(ctx context.Context, batch []*appendRequest, 
 // the clock has not passed, or whose counters are no numbers, and a message
 // whose id there is.
 func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest) error {
-	return r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) (changes []change, err error) {
+	return r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) (changes []threadChange, err error) {
 		var given []string
-		for _, one := range batch {
-			one.result = appendResult{}
-			if one.given {
-				given = append(given, one.message.ID)
+		for _, req := range batch {
+			req.result = appendResult{}
+			if req.given {
+				given = append(given, req.message.ID)
 			}
 		}
 		known, err := messagesByID(ctx, s, given)
 		if err != nil {
 			return nil, err
 		}
-		rest := slices.DeleteFunc(slices.Clone(batch), func(one *appendRequest) bool { return known[one.message.ID] != nil })
+		rest := slices.Clone(batch)
+		rest = slices.DeleteFunc(rest, func(req *appendRequest) bool { return known[req.message.ID] != nil })
 		for len(rest) > 0 {
 			var now, later []*appendRequest
-			for _, one := range rest {
-				if one.differs(now) {
-					now = append(now, one)
+			for _, req := range rest {
+				if req.differs(now) {
+					now = append(now, req)
 				} else {
-					later = append(later, one)
+					later = append(later, req)
 				}
 			}
 			appended, err := appendRound(ctx, s, now)
@@ -326,15 +327,15 @@ func (r *Messages) appendTransaction(ctx context.Context, batch []*appendRequest
 // appendRound appends messages of different threads in two statements. Neither is
 // of a kind that SQLite could undo alone, which would cost a copy of each page:
 // see insertValues. (A statement that reads json_each is, whatever its conflict clause.)
-func appendRound(ctx context.Context, s session, round []*appendRequest) (changes []change, err error) {
+func appendRound(ctx context.Context, s session, round []*appendRequest) (changes []threadChange, err error) {
 	d := s.db.dialect
 	var columns Columns
 	byThread := map[string]*appendRequest{}
 	var args []any
-	for _, one := range round {
-		columns |= one.columns
-		byThread[one.message.ThreadID] = one
-		args = append(args, s.tenant, one.message.ThreadID, string(one.message.Role))
+	for _, req := range round {
+		columns |= req.columns
+		byThread[req.message.ThreadID] = req
+		args = append(args, s.tenant, req.message.ThreadID, string(req.message.Role))
 	}
 	now := d.formatTime(s.db.Now())
 	var numbers strings.Builder
@@ -345,24 +346,26 @@ func appendRound(ctx context.Context, s session, round []*appendRequest) (change
 	var added [][]any
 	args = append(args, now, now)
 	// The tenant comes from the list, too: with one that is bound, SQLite may begin with all threads of the tenant.
-	err = s.each(ctx, `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, len(round)-1)+`)
-		UPDATE OR FAIL threads SET updated_at = ?, `+addToCounters("", oneMessage("role"))+`
-		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id AND updated_at < ?`+numbers.String()+`
-		RETURNING `+threadTable.names("threads.", columns)+`, last_sequence, system_count`, args, func(v []driver.Value) error {
-		one := byThread[v[0].(string)]
-		if one.message.Role == RoleSystem {
+	query := `WITH appended(tenant, id, role) AS (VALUES (?, ?, ?)` + strings.Repeat(`, (?, ?, ?)`, len(round)-1) + `)
+		UPDATE OR FAIL threads SET updated_at = ?, ` + addToCounters("", oneMessage("role")) + `
+		FROM appended WHERE threads.tenant = appended.tenant AND threads.id = appended.id
+			AND updated_at < ?` + numbers.String() + `
+		RETURNING ` + threadTable.plainList("threads.", columns) + `, last_sequence, system_count`
+	err = s.each(ctx, query, args, func(v []driver.Value) error {
+		req := byThread[v[0].(string)]
+		if req.message.Role == RoleSystem {
 			v[len(selected)] = v[len(selected)+1]
 		}
-		c, err := one.read(d, selected, v)
+		c, err := req.read(d, selected, v)
 		if err != nil {
 			return err
 		}
 		changes = append(changes, c)
-		added = append(added, messageTable.values(one.result.message, d))
+		added = append(added, messageTable.values(req.result.message, d))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return changes, insertBulk(ctx, s, "messages", messageTable.bulk(), added)
+	return changes, insertBulk(ctx, s, "messages", messageTable.writtenColumns(), added)
 }

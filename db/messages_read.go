@@ -37,7 +37,7 @@ func readMessages(ctx context.Context, s session, columns Columns, query string,
 
 // messagesWhere reads the messages that a condition on m selects, whole.
 func messagesWhere(ctx context.Context, s session, condition string, args ...any) ([]*Message, error) {
-	query := `SELECT ` + messageTable.list(AllColumns) + ` FROM messages m WHERE m.tenant = ? AND ` + condition
+	query := `SELECT ` + messageTable.selectList(AllColumns) + ` FROM messages m WHERE m.tenant = ? AND ` + condition
 	return readMessages(ctx, s, AllColumns, query, append([]any{s.tenant}, args...)...)
 }
 
@@ -46,7 +46,7 @@ func messagesByID(ctx context.Context, s session, ids []string) (map[string]*Mes
 	if len(ids) == 0 {
 		return byID, nil
 	}
-	messages, err := messagesWhere(ctx, s, `m.id {in}`, s.db.dialect.list(ids))
+	messages, err := messagesWhere(ctx, s, `m.id {in}`, s.db.dialect.array(ids))
 	for _, m := range messages {
 		byID[m.ID] = m
 	}
@@ -60,7 +60,7 @@ func (r *Messages) Get(ctx context.Context, id string) (found *Message, err erro
 	}
 	columns := projectionOf(ctx).messages | MessageID | MessageThreadID
 	err = r.read(ctx, func(s session) error {
-		query := `SELECT ` + messageTable.list(columns) + ` FROM messages m WHERE m.tenant = ? AND m.id = ?`
+		query := `SELECT ` + messageTable.selectList(columns) + ` FROM messages m WHERE m.tenant = ? AND m.id = ?`
 		list, err := readMessages(ctx, s, columns, query, s.tenant, id)
 		if found = nil; len(list) > 0 {
 			found = list[0]

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// renumberOffset is added to a place while its message moves to another one: unique
+// renumberOffset is added to the sequence or position of a message while it moves: unique
 // indexes are checked row by row, and no thread is that long.
 const renumberOffset = 1 << 40
 
@@ -14,14 +14,16 @@ const renumberOffset = 1 << 40
 type messageDiff struct {
 	Counters       // of the thread, then
 	added, updated []*Message
-	moved          []string // of the updated, those whose place changed
+	moved          []string // of the updated, those whose sequence or position changed
 	unknown        []string // ids of the added that the client chose
 	dropped        []string
 }
 
-// diffMessages puts list in the place of the stored messages: known ids are updated,
+// diffMessages works out how list replaces the stored messages: known ids are updated,
 // new ones added, the rest dropped. With resetKnown, the stored fields of known ones do not count.
-func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+func diffMessages(
+	db *DB, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool,
+) (messageDiff, error) {
 	var r messageDiff
 	old := make(map[string]*Message, len(stored))
 	for _, m := range stored {
@@ -67,7 +69,10 @@ func diffMessages(db *DB, threadID string, stored []*Message, list []MessagePatc
 
 // replaceMessages makes list the thread's messages instead of the stored ones,
 // and returns what that changes, beside the counters.
-func replaceMessages(ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time, resetKnown bool) (messageDiff, error) {
+func replaceMessages(
+	ctx context.Context, s session, threadID string, stored []*Message, list []MessagePatch, now time.Time,
+	resetKnown bool,
+) (messageDiff, error) {
 	r, err := diffMessages(s.db, threadID, stored, list, now, resetKnown)
 	if err != nil {
 		return r, err
@@ -85,19 +90,20 @@ func replaceMessages(ctx context.Context, s session, threadID string, stored []*
 	if err := makeRoom(ctx, s, threadID, r.moved); err != nil {
 		return r, err
 	}
-	if err := update(ctx, s, r.updated); err != nil {
+	if err := updateMessages(ctx, s, r.updated); err != nil {
 		return r, err
 	}
-	return r, insert(ctx, s, r.added)
+	return r, insertMessages(ctx, s, r.added)
 }
 
-// makeRoom moves messages out of the way of others that come to their places.
+// makeRoom moves messages out of the way of others that get their sequences or positions.
 func makeRoom(ctx context.Context, s session, threadID string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	_, err := s.exec(ctx, `UPDATE messages SET sequence = CASE WHEN sequence > 0 THEN sequence + ? ELSE sequence END,
 			position = CASE WHEN sequence > 0 THEN position ELSE position + ? END
-		WHERE tenant = ? AND thread_id = ? AND id {in}`, renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.list(ids))
+		WHERE tenant = ? AND thread_id = ? AND id {in}`,
+		renumberOffset, renumberOffset, s.tenant, threadID, s.db.dialect.array(ids))
 	return err
 }

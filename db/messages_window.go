@@ -88,24 +88,24 @@ func (r *Messages) ListWithThread(
 			})
 		})
 	}
-	if !r.db.dialect.lateral || w.Roles != AllRoles || w == (Window{}) {
+	if !r.db.dialect.lateralJoins || w.Roles != AllRoles || w == (Window{}) {
 		err = alone()
 		return thread, messages, err
 	}
-	one := &threadRequest{scope: r.Scope, id: threadID, window: w, columns: columns}
-	err = r.db.mapError(ctx, r.db.threads.Do(ctx, one, func() error {
+	req := &threadRequest{scope: r.Scope, id: threadID, window: w, columns: columns}
+	err = r.db.mapError(ctx, r.db.threads.Do(ctx, req, func() error {
 		err := alone()
-		one.thread, one.messages = thread, messages
+		req.thread, req.messages = thread, messages
 		return err
 	}))
 	switch {
 	case err != nil: // after an error the batch may still be writing the result: do not read it
 		return nil, nil, err
-	case one.long:
+	case req.long:
 		err = alone()
 		return thread, messages, err
 	}
-	return one.thread, one.messages, nil
+	return req.thread, req.messages, nil
 }
 
 // threadRequest is a thread to read with its messages and, when it is done, what came of it.
@@ -123,17 +123,17 @@ type threadRequest struct {
 // nobody has to wait for a thread of very many.
 const maxBatchMessages = 200
 
-// canJoin reports whether the thread can be read by one statement with the others.
-func (one *threadRequest) canJoin(batch []*threadRequest) bool {
-	return one.scope == batch[0].scope && one.window == batch[0].window && one.columns == batch[0].columns
+// canJoin reports whether the thread can be read by one statement with the others; see package coalesce.
+func (r *threadRequest) canJoin(batch []*threadRequest) bool {
+	return r.scope == batch[0].scope && r.window == batch[0].window && r.columns == batch[0].columns
 }
 
 // listBatch is [Messages.ListWithThread] for several threads of PostgreSQL.
 func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 	first := all[0]
 	ids := make([]string, len(all))
-	for i, one := range all {
-		ids[i] = one.id
+	for i, req := range all {
+		ids[i] = req.id
 	}
 	threads, messages := first.columns.threads, first.columns.messages
 	q := windowQuery{Window: first.window, dialect: r.db.dialect, tenant: r.tenant}
@@ -141,31 +141,35 @@ func (r *Messages) listBatch(ctx context.Context, all []*threadRequest) error {
 		q.Limit = maxBatchMessages + 1
 	}
 	q.add(`SELECT k.key, u.* FROM {keys} CROSS JOIN LATERAL (
-		SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = k.value
-		UNION ALL SELECT * FROM (SELECT `+threadTable.nulls(threads)+`, `+messageTable.list(messages)+` FROM `, r.db.dialect.list(ids), r.tenant)
+		SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+`
+			FROM threads t WHERE t.tenant = ? AND t.id = k.value
+		UNION ALL SELECT * FROM (SELECT `+threadTable.nullList(threads)+`, `+messageTable.selectList(messages)+`
+			FROM `, r.db.dialect.array(ids), r.tenant)
 	q.from("m", nil)
 	q.upToLimit("m")
 	q.add(`) AS w) AS u`)
 	lists := make([]messageList, len(all))
-	read := newWithThread(threads, messages)
+	read := newThreadOrMessages(threads, messages)
 	err := r.read(ctx, func(s session) error {
-		for i, one := range all {
-			one.thread, lists[i] = nil, messageList{}
+		for i, req := range all {
+			req.thread, lists[i] = nil, messageList{}
 		}
 		return s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
 			i := v[0].(int64)
 			return read.row(v[1:], s.db.dialect, ids[i], &all[i].thread, &lists[i])
 		})
 	})
-	for i, one := range all {
-		one.messages = inOrder(lists[i].all)
-		one.long = len(one.messages) > maxBatchMessages
+	for i, req := range all {
+		req.messages = inOrder(lists[i].all)
+		req.long = len(req.messages) > maxBatchMessages
 	}
 	return err
 }
 
 // windows reads the messages of some threads in a window, by thread id.
-func windows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (found map[string][]*Message, err error) {
+func windows(
+	ctx context.Context, s session, threadIDs []string, w Window, columns Columns,
+) (found map[string][]*Message, err error) {
 	err = rereadWithIDs(columns, func(read Columns) error {
 		found, err = readWindows(ctx, s, threadIDs, w, read)
 		return err
@@ -183,9 +187,11 @@ func rereadWithIDs(wanted Columns, read func(Columns) error) error {
 	return err
 }
 
-func readWindows(ctx context.Context, s session, threadIDs []string, w Window, columns Columns) (map[string][]*Message, error) {
+func readWindows(
+	ctx context.Context, s session, threadIDs []string, w Window, columns Columns,
+) (map[string][]*Message, error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: threadIDs}
-	selected, before := messageTable.list(columns), 0
+	selected, before := messageTable.selectList(columns), 0
 	if len(threadIDs) > 1 {
 		selected, before = `k.key, `+selected, 1
 	}
@@ -212,12 +218,15 @@ func readWindows(ctx context.Context, s session, threadIDs []string, w Window, c
 }
 
 // readWithThread reads a row of the thread, then those of its messages; each has nulls for the columns of the other.
-func readWithThread(ctx context.Context, s session, threadID string, w Window, threads, messages Columns) (thread *Thread, _ []*Message, err error) {
+func readWithThread(
+	ctx context.Context, s session, threadID string, w Window, threads, messages Columns,
+) (thread *Thread, _ []*Message, err error) {
 	q := windowQuery{Window: w, dialect: s.db.dialect, tenant: s.tenant, threads: []string{threadID}}
-	q.add(`SELECT `+threadTable.list(threads)+`, `+messageTable.nulls(messages)+` FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
-	q.messages(threadTable.nulls(threads) + `, ` + messageTable.list(messages))
+	q.add(`SELECT `+threadTable.selectList(threads)+`, `+messageTable.nullList(messages)+`
+		FROM threads t WHERE t.tenant = ? AND t.id = ? UNION ALL SELECT * FROM (`, s.tenant, threadID)
+	q.messages(threadTable.nullList(threads) + `, ` + messageTable.selectList(messages))
 	q.add(`) AS u`)
-	read := newWithThread(threads, messages)
+	read := newThreadOrMessages(threads, messages)
 	var list messageList
 	err = s.each(ctx, q.text.String(), q.args, func(v []driver.Value) error {
 		return read.row(v, s.db.dialect, threadID, &thread, &list)
@@ -225,17 +234,19 @@ func readWithThread(ctx context.Context, s session, threadID string, w Window, t
 	return thread, inOrder(list.all), err
 }
 
-// withThread reads rows that have the columns of threads and of messages, and are of one of them.
-type withThread struct {
-	ofThread  []column[threadRow]
+// threadOrMessages reads rows that have the columns of threads and of messages, and are of one of them.
+type threadOrMessages struct {
+	ofThread  []column[Thread]
 	ofMessage []column[Message]
 }
 
-func newWithThread(threads, messages Columns) withThread {
-	return withThread{threadTable.selected(threads), messageTable.selected(messages)}
+func newThreadOrMessages(threads, messages Columns) threadOrMessages {
+	return threadOrMessages{threadTable.selected(threads), messageTable.selected(messages)}
 }
 
-func (r withThread) row(v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList) (err error) {
+func (r threadOrMessages) row(
+	v []driver.Value, d *dialect, threadID string, thread **Thread, messages *messageList,
+) (err error) {
 	if v[0] != nil { // the thread's id
 		*thread, err = scanThread(d, r.ofThread, v)
 		return err
@@ -282,24 +293,25 @@ func (q *windowQuery) add(text string, more ...any) {
 // if the threads are several. It asks for an order only where that decides what
 // is selected: a sort of all rows in the database would cost more than [inOrder].
 func (q *windowQuery) messages(selected string) {
-	ofRoles := q.Roles.list()
-	one, walk := len(q.threads) == 1, len(ofRoles) < 2 // an index has the messages of all roles, or of one, in their order
+	ofRoles := q.Roles.roles()
+	// An index has the messages of all roles, or of one, in their order.
+	single, walk := len(q.threads) == 1, len(ofRoles) < 2
 	q.add(`SELECT ` + selected + ` FROM `)
-	if !one {
-		q.add(`{keys} CROSS JOIN `, q.dialect.list(q.threads))
+	if !single {
+		q.add(`{keys} CROSS JOIN `, q.dialect.array(q.threads))
 	}
 	switch {
-	case q.Limit < 0 && (one || !q.dialect.lateral):
+	case q.Limit < 0 && (single || !q.dialect.lateralJoins):
 		q.from("m", ofRoles)
 		q.add(` AND m.ordinal > ? AND m.ordinal < ?`, q.After, q.Before)
 	case q.Limit < 0: // OFFSET 0 keeps the planner from beginning with the messages, of all threads
 		q.add(`LATERAL (SELECT x.* FROM `)
 		q.from("x", ofRoles)
 		q.add(` AND x.ordinal > ? AND x.ordinal < ? OFFSET 0) AS m`, q.After, q.Before)
-	case walk && one:
+	case walk && single:
 		q.from("m", ofRoles)
 		q.upToLimit("m")
-	case walk && q.dialect.lateral:
+	case walk && q.dialect.lateralJoins:
 		q.add(`LATERAL (SELECT x.* FROM `)
 		q.from("x", ofRoles)
 		q.upToLimit("x")
@@ -333,7 +345,8 @@ func (q *windowQuery) from(alias string, ofRoles []Role) {
 
 // upToLimit adds that an index is walked from the start or the end, up to the limit.
 func (q *windowQuery) upToLimit(alias string) {
-	q.add(` AND `+alias+`.ordinal > ? AND `+alias+`.ordinal < ? ORDER BY `+alias+`.ordinal`+q.direction()+` LIMIT ?`, q.After, q.Before, q.Limit)
+	q.add(` AND `+alias+`.ordinal > ? AND `+alias+`.ordinal < ? ORDER BY `+alias+`.ordinal`+q.direction()+` LIMIT ?`,
+		q.After, q.Before, q.Limit)
 }
 
 func (q *windowQuery) direction() string {

@@ -66,13 +66,13 @@ func (db *DB) Migrate(ctx context.Context) error {
 const migrateWait = 30 * time.Second
 
 func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
-	if db.dialect.ownBytes { // texts are read as their bytes
+	if db.dialect.bytesNotReused { // texts are read as their bytes
 		var encoding string
 		if err := db.writer.GetContext(ctx, &encoding, `PRAGMA encoding`); err != nil {
 			return err
 		}
 		if encoding != "UTF-8" {
-			return &Error{Code: Conflict, Reason: "the database keeps its texts in " + encoding + ", and only UTF-8 can be read"}
+			return conflictf("the database keeps its texts in %s, and only UTF-8 can be read", encoding)
 		}
 	}
 	version, err := p.GetDBVersion(ctx)
@@ -80,7 +80,8 @@ func (db *DB) migrateOnce(ctx context.Context, p *goose.Provider) error {
 	case err != nil:
 		return err
 	case version > latestVersion:
-		return &Error{Code: Conflict, Reason: fmt.Sprintf("the database has schema version %d, and this program knows versions up to %d: run a newer threadstore", version, latestVersion)}
+		return conflictf("the database has schema version %d, and this program knows versions up to %d: "+
+			"run a newer threadstore", version, latestVersion)
 	case version == latestVersion:
 		return nil
 	}
@@ -133,9 +134,10 @@ func (db *DB) provider() (*goose.Provider, error) {
 // goMigration runs fn in goose's transaction, unless that migration has been run already.
 func (db *DB) goMigration(version int64, fn func(context.Context, session) error) *goose.Migration {
 	run := func(ctx context.Context, tx *sql.Tx) error {
-		s := session{db: db, on: &sqlx.Tx{Tx: tx, Mapper: db.writer.Mapper}}
+		s := session{db: db, queryer: &sqlx.Tx{Tx: tx, Mapper: db.writer.Mapper}}
 		var applied int
-		if _, err := s.row(ctx, &applied, `SELECT count(*) FROM goose_db_version WHERE version_id = ? AND is_applied`, version); err != nil {
+		if _, err := s.row(ctx, &applied, `SELECT count(*) FROM goose_db_version WHERE version_id = ? AND is_applied`,
+			version); err != nil {
 			return err
 		}
 		if applied > 0 {

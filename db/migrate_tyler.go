@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/threadstore/threadstore/db/jsontext"
 )
@@ -56,10 +57,12 @@ func setTylerAside(ctx context.Context, s session) (bool, error) {
 	case 0:
 		return false, nil
 	case 1:
-		return false, errors.New("the database has a table threads or messages, but not both: it is neither empty nor Tyler's")
+		return false, errors.New("the database has a table threads or messages, but not both: " +
+			"it is neither empty nor Tyler's")
 	}
 	for _, columns := range []string{`id, title, attributes, source, created_at, updated_at FROM threads`,
-		`id, thread_id, sequence, role, content, name, tool_call_id, tool_calls, attributes, "timestamp", source, attachments, metrics FROM messages`} {
+		`id, thread_id, sequence, role, content, name, tool_call_id, tool_calls, attributes, "timestamp", source,
+			attachments, metrics FROM messages`} {
 		if _, err := s.exec(ctx, `SELECT `+columns+` LIMIT 0`); err != nil {
 			return false, fmt.Errorf("the database has tables threads and messages that are not Tyler's: %w", err)
 		}
@@ -74,7 +77,8 @@ func setAside(ctx context.Context, s session, from, to string) error {
 	}
 	if s.db.dialect.driver == SQLite {
 		var indexes []string
-		if err := s.rows(ctx, &indexes, `SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, to); err != nil {
+		const query = `SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`
+		if err := s.rows(ctx, &indexes, query, to); err != nil {
 			return err
 		}
 		for _, index := range indexes {
@@ -86,7 +90,8 @@ func setAside(ctx context.Context, s session, from, to string) error {
 	}
 	var renames []string
 	if err := s.rows(ctx, &renames, `
-		SELECT format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', c.conrelid::regclass::text, c.conname, 'tyler_' || c.conname)
+		SELECT format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', c.conrelid::regclass::text, c.conname,
+				'tyler_' || c.conname)
 			FROM pg_constraint c WHERE c.conrelid = CAST(? AS regclass)
 		UNION ALL
 		SELECT format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, 'tyler_' || x.relname)
@@ -135,19 +140,22 @@ func adoptTyler(ctx context.Context, s session) error {
 			system_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'system'),
 			user_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'user'),
 			assistant_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'assistant'),
-			tool_count = (SELECT count(*) FROM messages m WHERE m.thread_id = threads.id AND m.role = 'tool')`); err != nil {
+			tool_count = (SELECT count(*) FROM messages m
+				WHERE m.thread_id = threads.id AND m.role = 'tool')`); err != nil {
 		return err
 	}
 	var count struct {
 		Threads  int `db:"threads"`
 		Messages int `db:"messages"`
 	}
-	if _, err := s.row(ctx, &count, `SELECT (SELECT count(*) FROM threads) AS threads, (SELECT count(*) FROM messages) AS messages`); err != nil {
+	if _, err := s.row(ctx, &count,
+		`SELECT (SELECT count(*) FROM threads) AS threads, (SELECT count(*) FROM messages) AS messages`); err != nil {
 		return err
 	}
 	s.db.log.Info("adopted the tables of Tyler, and dropped them", "threads", count.Threads, "messages", count.Messages)
 	// Without foreign keys, which SQLite does not mind by default, Tyler can leave messages of threads that are gone.
-	if _, err := s.exec(ctx, `DELETE FROM `+tylerMessages+` WHERE thread_id IN (SELECT id FROM `+tylerThreads+`)`); err != nil {
+	if _, err := s.exec(ctx,
+		`DELETE FROM `+tylerMessages+` WHERE thread_id IN (SELECT id FROM `+tylerThreads+`)`); err != nil {
 		return err
 	}
 	var orphans int
@@ -156,7 +164,8 @@ func adoptTyler(ctx context.Context, s session) error {
 	}
 	tables := []string{tylerMessages, tylerThreads}
 	if orphans > 0 {
-		s.db.log.Warn("messages whose thread does not exist were left in a table of their own", "table", tylerMessages, "messages", orphans)
+		s.db.log.Warn("messages whose thread does not exist were left in a table of their own", "table", tylerMessages,
+			"messages", orphans)
 		tables = tables[1:]
 	}
 	for _, table := range tables {
@@ -202,6 +211,57 @@ func storableText(s *string) *string {
 	return &text
 }
 
+// columnJSON, columnTime and columnInt are values in rows of Tyler's tables, as sqlx scans them. What cannot be read is
+// an error of the row (err), not of the query, so that it can be told with the row's id.
+type columnJSON JSON
+
+func (c *columnJSON) Scan(src any) error { return scanJSON((*JSON)(c), src) }
+
+type columnTime struct {
+	time.Time
+	err error
+}
+
+func (c *columnTime) Scan(src any) error {
+	*c = columnTime{}
+	c.err = scanTime(&c.Time, src)
+	return nil
+}
+
+type columnInt struct {
+	int
+	err error
+}
+
+func (c *columnInt) Scan(src any) error {
+	*c = columnInt{}
+	c.err = scanInt(&c.int, src)
+	return nil
+}
+
+// tylerThread is a row of Tyler's threads.
+type tylerThread struct {
+	ID         string     `db:"id"`
+	Title      *string    `db:"title"`
+	Attributes columnJSON `db:"attributes"`
+	Source     columnJSON `db:"source"`
+	CreatedAt  columnTime `db:"created_at"`
+	UpdatedAt  columnTime `db:"updated_at"`
+}
+
+// thread returns what the row says.
+func (r *tylerThread) thread(d *dialect) (*Thread, error) {
+	t := &Thread{ID: r.ID, Title: r.Title, Attributes: JSON(r.Attributes), Source: JSON(r.Source),
+		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
+	switch {
+	case r.CreatedAt.err != nil:
+		return nil, t.broken("created_at", r.CreatedAt.err)
+	case r.UpdatedAt.err != nil:
+		return nil, t.broken("updated_at", r.UpdatedAt.err)
+	}
+	return t, t.checkStored(d)
+}
+
 // adoptThreads copies a page of threads and returns their ids, as bytes in order.
 func adoptThreads(ctx context.Context, s session, first bool, after string) ([]string, error) {
 	// A cast takes the value out of the hands of the driver, which would read SQLite's declared types.
@@ -209,10 +269,13 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 	if s.db.dialect.driver == PostgreSQL {
 		collate = ` COLLATE "C"`
 	}
-	var rows []threadRow
-	if err := s.rows(ctx, &rows, `SELECT t.id, t.title, CAST(t.attributes AS text) AS attributes, CAST(t.source AS text) AS source,
-			COALESCE(t.created_at, t.updated_at, CURRENT_TIMESTAMP) AS created_at, COALESCE(t.updated_at, t.created_at, CURRENT_TIMESTAMP) AS updated_at
-		FROM `+tylerThreads+` t WHERE ? OR t.id`+collate+` > ? ORDER BY t.id`+collate+` LIMIT ?`, first, after, adoptPage); err != nil {
+	var rows []tylerThread
+	if err := s.rows(ctx, &rows,
+		`SELECT t.id, t.title, CAST(t.attributes AS text) AS attributes, CAST(t.source AS text) AS source,
+			COALESCE(t.created_at, t.updated_at, CURRENT_TIMESTAMP) AS created_at,
+			COALESCE(t.updated_at, t.created_at, CURRENT_TIMESTAMP) AS updated_at
+		FROM `+tylerThreads+` t WHERE ? OR t.id`+collate+` > ?
+		ORDER BY t.id`+collate+` LIMIT ?`, first, after, adoptPage); err != nil {
 		return nil, err
 	}
 	for i := range rows {
@@ -220,21 +283,21 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		storableJSON(&rows[i].Attributes)
 		storableJSON(&rows[i].Source)
 	}
-	threads, err := threadsOf(s.db.dialect, rows)
-	if err != nil {
-		return nil, err
-	}
-	if len(threads) == 0 {
+	if len(rows) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(threads))
+	ids := make([]string, len(rows))
 	var values [][]any
 	var properties [][]string
-	for i, t := range threads {
+	for i := range rows {
+		t, err := rows[i].thread(s.db.dialect)
+		if err != nil {
+			return nil, err
+		}
 		ids[i] = t.ID
 		at := s.db.dialect.formatTime
 		values = append(values, []any{t.ID, t.Title, t.Attributes, null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)})
-		present, err := t.properties()
+		present, err := t.searchProperties()
 		if err != nil {
 			return nil, fmt.Errorf("thread %q: %w", t.ID, err)
 		}
@@ -251,7 +314,7 @@ func adoptThreads(ctx context.Context, s session, first bool, after string) ([]s
 		return ids, nil
 	}
 	// Not insertProperties: this is version 1 of the tables.
-	_, err = s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
+	_, err := s.exec(ctx, `INSERT INTO thread_properties (thread_id, key, value)
 		SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2 FROM {rows} AS v`, bind(properties))
 	return ids, err
 }
@@ -278,8 +341,9 @@ type tylerMessage struct {
 // message returns what the row says.
 func (r *tylerMessage) message(d *dialect) (*Message, error) {
 	m := &Message{ID: r.ID, ThreadID: r.ThreadID, Role: Role(r.Role), Sequence: r.Sequence.int, Content: r.Content,
-		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time, Source: JSON(r.Source),
-		position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls), attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
+		Name: r.Name, ToolCallID: r.ToolCallID, Attributes: JSON(r.Attributes), Timestamp: r.Timestamp.Time,
+		Source: JSON(r.Source), position: r.Position.int, parts: JSON(r.Parts), toolCalls: JSON(r.ToolCalls),
+		attachments: JSON(r.Attachments), metrics: JSON(r.Metrics)}
 	if !m.Role.valid() {
 		return nil, m.broken("role", fmt.Errorf("%.20q is no role", r.Role))
 	}
@@ -297,10 +361,13 @@ func (r *tylerMessage) message(d *dialect) (*Message, error) {
 // adoptMessages copies the messages of some threads.
 func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 	var rows []tylerMessage
-	if err := s.rows(ctx, &rows, `SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
-			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes, COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
-			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments, CAST(m.metrics AS text) AS metrics
-		FROM `+tylerMessages+` m WHERE m.thread_id {in}`, s.db.dialect.list(threadIDs)); err != nil {
+	if err := s.rows(ctx, &rows,
+		`SELECT m.id, m.thread_id, m.sequence, 0 AS position, m.role, m.content, NULL AS parts, m.name, m.tool_call_id,
+			CAST(m.tool_calls AS text) AS tool_calls, CAST(m.attributes AS text) AS attributes,
+			COALESCE(m."timestamp", CURRENT_TIMESTAMP) AS "timestamp",
+			CAST(m.source AS text) AS source, CAST(m.attachments AS text) AS attachments,
+			CAST(m.metrics AS text) AS metrics
+		FROM `+tylerMessages+` m WHERE m.thread_id {in}`, s.db.dialect.array(threadIDs)); err != nil {
 		return err
 	}
 	for i := range rows {
@@ -327,11 +394,13 @@ func adoptMessages(ctx context.Context, s session, threadIDs []string) error {
 			continue
 		}
 		// Not insertMessages: this is version 1 of the tables, whatever columns later ones add.
-		if _, err := s.exec(ctx, `INSERT INTO messages (id, thread_id, sequence, position, role, content, name, tool_call_id,
+		if _, err := s.exec(ctx,
+			`INSERT INTO messages (id, thread_id, sequence, position, role, content, name, tool_call_id,
 				tool_calls, attributes, "timestamp", source, attachments, metrics)
-			SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3, v.value ->> 4,
-				v.value ->> 5, v.value ->> 6, CAST(v.value ->> 7 AS {json}), CAST(v.value ->> 8 AS {json}),
-				CAST(v.value ->> 9 AS {time}), CAST(v.value ->> 10 AS {json}), CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json})
+			SELECT v.value ->> 0, ?, CAST(v.value ->> 1 AS bigint), CAST(v.value ->> 2 AS bigint), v.value ->> 3,
+				v.value ->> 4, v.value ->> 5, v.value ->> 6, CAST(v.value ->> 7 AS {json}),
+				CAST(v.value ->> 8 AS {json}), CAST(v.value ->> 9 AS {time}), CAST(v.value ->> 10 AS {json}),
+				CAST(v.value ->> 11 AS {json}), CAST(v.value ->> 12 AS {json})
 			FROM {rows} AS v`, id, bind(adopted(s, byThread[id]))); err != nil {
 			return err
 		}
@@ -349,7 +418,7 @@ func adopted(s session, messages []*Message) [][]any {
 	return rows
 }
 
-// assignSequences gives Tyler's messages their places. Their sequences stay, unless they
+// assignSequences gives Tyler's messages their positions. Their sequences stay, unless they
 // could not be ours (two messages on one, or a system message not on 0): then
 // the thread is numbered anew in the same order.
 func assignSequences(messages []*Message) {

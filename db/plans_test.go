@@ -74,14 +74,25 @@ func TestPlans(t *testing.T) {
 		most int    // rows touched for each row returned, on PostgreSQL
 		plan string // in the plan of SQLite
 	}{
-		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Scope("").Threads().List(ctx, 100, 0)) }, 1, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
-		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
-		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)<(?,?))`},
-		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down", page(0.75, db.PageRequest{LookBeyondCursors: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
-		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
-		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2, `SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
-		{"threadConnection { totalCount }, which counts an index's entries", func(s *db.DB) (int, error) { return s.Scope("").Threads().Count(ctx) }, 1, `COVERING INDEX`},
-		{"thread(id)", func(s *db.DB) (int, error) { m, err := s.Scope("").Threads().ByIDs(ctx, some(1)); return len(m), err }, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
+		{"threads(limit: 100)", func(s *db.DB) (int, error) { return count(s.Scope("").Threads().List(ctx, 100, 0)) },
+			1, `SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(first: 100)", page(-1, db.PageRequest{}), 2,
+			`SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(first: 100, after), three quarters down", page(0.75, db.PageRequest{}), 2,
+			`SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)<(?,?))`},
+		{"threadConnection(first: 100, after) { pageInfo { hasPreviousPage } }, three quarters down",
+			page(0.75, db.PageRequest{LookBeyondCursors: true}), 2,
+			`SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
+		{"threadConnection(last: 100)", page(-1, db.PageRequest{FromEnd: true}), 2,
+			`SEARCH t USING INDEX threads_updated_at (tenant=?`},
+		{"threadConnection(last: 100, before), three quarters down", page(0.75, db.PageRequest{FromEnd: true}), 2,
+			`SEARCH t USING INDEX threads_updated_at (tenant=? AND (updated_at,id)>(?,?))`},
+		{"threadConnection { totalCount }, which counts an index's entries",
+			func(s *db.DB) (int, error) { return s.Scope("").Threads().Count(ctx) }, 1, `COVERING INDEX`},
+		{"thread(id)", func(s *db.DB) (int, error) {
+			m, err := s.Scope("").Threads().ByIDs(ctx, some(1))
+			return len(m), err
+		}, 1, `SEARCH t USING INDEX sqlite_autoindex_threads_1 (tenant=? AND id=?)`},
 		{"message(id)", func(s *db.DB) (int, error) {
 			_, err := s.Scope("").Messages().Get(ctx, dbtest.BulkID(5)+"/1")
 			return 1, err
@@ -90,7 +101,8 @@ func TestPlans(t *testing.T) {
 			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"customer": "7"}, 100, 0))
 		}, 4, `SEARCH x USING COVERING INDEX thread_properties_key_value (tenant=? AND key=? AND value=?)`},
 		{"findThreadsByAttributes(priority, customer), 1 of 4 and 10 matches", func(s *db.DB) (int, error) {
-			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"priority": "low", "customer": "7"}, 100, 0))
+			return count(s.Scope("").Threads().FindByAttributes(ctx,
+				map[string]any{"priority": "low", "customer": "7"}, 100, 0))
 		}, 15, `SEARCH x USING PRIMARY KEY (tenant=? AND thread_id=? AND key=?)`},
 		{"findThreadsByAttributes(priority), 1 of 4 matches", func(s *db.DB) (int, error) {
 			return count(s.Scope("").Threads().FindByAttributes(ctx, map[string]any{"priority": "high"}, 100, 0))
@@ -118,12 +130,19 @@ func TestPlans(t *testing.T) {
 			after := 5000
 			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(&seven, nil, &after)))
 		}, 3, `SEARCH m USING INDEX messages_thread_ordinal (tenant=? AND thread_id=? AND ordinal>? AND ordinal<?)`},
-		{"messages(last: 7, roles: [TOOL]) of the long thread, whose tool messages are its oldest", func(s *db.DB) (int, error) {
-			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool)))
-		}, 3, `SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+		{"messages(last: 7, roles: [TOOL]) of the long thread, whose tool messages are its oldest",
+			func(s *db.DB) (int, error) {
+				return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"},
+					window(nil, &seven, nil, db.RoleTool)))
+			}, 3,
+			`SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? ` +
+				`AND ordinal<?)`},
 		{"messages(last: 7, roles: [TOOL, ASSISTANT]) of the long thread", func(s *db.DB) (int, error) {
-			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"}, window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
-		}, 5, `SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? AND ordinal<?)`},
+			return messagesIn(s.Scope("").Messages().ListByThreads(ctx, []string{"long"},
+				window(nil, &seven, nil, db.RoleTool, db.RoleAssistant)))
+		}, 5,
+			`SEARCH m USING INDEX messages_thread_role_ordinal (tenant=? AND thread_id=? AND role=? AND ordinal>? ` +
+				`AND ordinal<?)`},
 		{"messageCount of 100 threads", func(s *db.DB) (int, error) {
 			m, err := s.Scope("").Messages().CountByThreads(ctx, some(100))
 			return len(m), err
@@ -141,7 +160,9 @@ func TestPlans(t *testing.T) {
 			raw := dbtest.Raw(t, o)
 			if driver == db.PostgreSQL { // what the store's own connections have
 				raw.SetMaxOpenConns(1)
-				dbtest.Exec(t, raw, "SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", "SET plan_cache_mode = force_generic_plan", "SET jit = off")
+				dbtest.Exec(t, raw, "SET enable_seqscan = off", "SET enable_hashjoin = off",
+					"SET enable_mergejoin = off", "SET enable_bitmapscan = off",
+					"SET plan_cache_mode = force_generic_plan", "SET jit = off")
 			}
 			for _, c := range cases {
 				if _, err := c.read(store); err != nil { // a search finds out here whether the value is common
@@ -158,13 +179,16 @@ func TestPlans(t *testing.T) {
 				}
 				plan, touched := explain(t, raw, driver, calls[0])
 				if most := max(c.most*returned, 20); touched > most {
-					t.Errorf("%s: touches %d rows to return %d, want at most %d:\n%s", c.name, touched, returned, most, plan)
+					t.Errorf("%s: touches %d rows to return %d, want at most %d:\n%s", c.name, touched, returned,
+						most, plan)
 				}
 				if driver == db.SQLite && !strings.Contains(plan, c.plan) {
 					t.Errorf("%s: the plan has no %s:\n%s", c.name, c.plan, plan)
 				}
 				mu.Lock()
-				plans[driver] = append(plans[driver], fmt.Sprintf("### %s\n\n%d rows returned%s\n\n```\n%s\n```\n", c.name, returned, touchedText(driver, touched), plan))
+				plans[driver] = append(plans[driver],
+					fmt.Sprintf("### %s\n\n%d rows returned%s\n\n```\n%s\n```\n", c.name, returned,
+						touchedText(driver, touched), plan))
 				mu.Unlock()
 			}
 			wantWritePlans(t, store, raw, driver, seen)
@@ -195,23 +219,33 @@ func wantWritePlans(t *testing.T, store *db.DB, raw *sql.DB, driver db.Driver, s
 			var group sync.WaitGroup
 			errs := make([]error, 32)
 			for i := range errs {
-				group.Go(func() { _, _, errs[i] = messages.Add(ctx, dbtest.BulkID(100+i), []db.MessagePatch{message()}) })
+				group.Go(func() {
+					_, _, errs[i] = messages.Add(ctx, dbtest.BulkID(100+i), []db.MessagePatch{message()})
+				})
 			}
 			group.Wait()
 			return errors.Join(errs...)
 		},
-		"addMessages": func() error { _, _, err := messages.Add(ctx, id, []db.MessagePatch{message(), message()}); return err },
-		"saveThread":  func() error { _, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Title: db.Some(&title)}); return err },
+		"addMessages": func() error {
+			_, _, err := messages.Add(ctx, id, []db.MessagePatch{message(), message()})
+			return err
+		},
+		"saveThread": func() error {
+			_, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Title: db.Some(&title)})
+			return err
+		},
 		"saveThread, new": func() error {
 			_, err := threads.Save(ctx, db.ThreadPatch{Attributes: db.Some(db.JSON(`{"a":1}`))})
 			return err
 		},
 		"saveThread, list": func() error {
-			_, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Attributes: db.Some(db.JSON(`{"a":1}`)), Messages: &[]db.MessagePatch{message(), given}})
+			_, err := threads.Save(ctx, db.ThreadPatch{ID: &id, Attributes: db.Some(db.JSON(`{"a":1}`)),
+				Messages: &[]db.MessagePatch{message(), given}})
 			return err
 		},
 		"import": func() error {
-			return threads.RestoreAll(ctx, []db.Restored{{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)}, UpdatedAt: time.Now()}})
+			return threads.RestoreAll(ctx, []db.Restored{{ThreadPatch: db.ThreadPatch{ID: &id, Title: db.Some(&title)},
+				UpdatedAt: time.Now()}})
 		},
 		"deleteThread": func() error { _, err := threads.Delete(ctx, dbtest.BulkID(8)); return err },
 	} {
@@ -238,7 +272,8 @@ func wantWritePlans(t *testing.T, store *db.DB, raw *sql.DB, driver db.Driver, s
 				if err := rows.Scan(row...); err != nil {
 					t.Fatal(err)
 				}
-				if tenantAlone.MatchString(detail) || scan.MatchString(detail) || strings.Contains(detail, "Seq Scan on") {
+				if tenantAlone.MatchString(detail) || scan.MatchString(detail) ||
+					strings.Contains(detail, "Seq Scan on") {
 					t.Errorf("%s: %s in the plan of\n%s", name, detail, c.Text)
 				}
 			}
@@ -376,12 +411,17 @@ func writePlans(t *testing.T, threads, messages int, plans map[db.Driver][]strin
 	var b strings.Builder
 	fmt.Fprintf(&b, `# The plan of every read, at size
 
-Written by `+"`.ci/with-postgres go test ./db -run TestPlans -update`"+`; the test checks the same plans each time it runs.
-The store has %d threads of %d messages, and one thread of 10,000 messages whose first ten are from a tool (Bulk in db/dbtest/bulk.go, makeLong in db/plans_test.go).
+Written by `+"`.ci/with-postgres go test ./db -run TestPlans -update`"+`; the test checks the same plans each time `+
+		`it runs.
+The store has %d threads of %d messages, and one thread of 10,000 messages whose first ten are from a tool (Bulk in `+
+		`db/dbtest/bulk.go, makeLong in db/plans_test.go).
 
-A plan is fine when it is a search, or a walk in order that stops at its limit. On PostgreSQL the test counts the rows that the scans touch; on
-SQLite it fails for a SCAN of a table, the walk of threads_updated_at and the count of all threads aside. A search for several properties first counts how many threads have each, up
-to a bound of 2,000 (threads_find.go): for a property that many threads have, these index entries are most of the rows touched.
+A plan is fine when it is a search, or a walk in order that stops at its limit. On PostgreSQL the test counts the `+
+		`rows that the scans touch; on
+SQLite it fails for a SCAN of a table, the walk of threads_updated_at and the count of all threads aside. A search `+
+		`for several properties first counts how many threads have each, up
+to a bound of 2,000 (threads_find.go): for a property that many threads have, these index entries are most of the `+
+		`rows touched.
 `, threads, messages)
 	for _, d := range dbtest.Drivers {
 		fmt.Fprintf(&b, "\n## %s\n\n%s", d, strings.Join(plans[d], "\n"))

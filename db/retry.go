@@ -79,7 +79,7 @@ func (db *DB) mapError(ctx context.Context, err error) error {
 	}
 	switch db.classify(err) {
 	case retryable:
-		return &Error{Code: Unavailable, Reason: "the database is too busy; try again", Err: err}
+		return tooBusy(err)
 	case unavailable, lost:
 		return &Error{Code: Unavailable, Reason: "the database cannot take the request; try again", Err: err}
 	}

@@ -40,8 +40,8 @@ func NewRoleSet(given []Role) (set RoleSet) {
 	return set
 }
 
-// list returns the roles of the set, none for [AllRoles].
-func (set RoleSet) list() (list []Role) {
+// roles returns the roles of the set, none for [AllRoles].
+func (set RoleSet) roles() (list []Role) {
 	if set == AllRoles {
 		return nil
 	}

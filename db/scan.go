@@ -4,159 +4,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
-
-// column is a column of a table: how its value gets into a row, and out of it.
-type column[Row any] struct {
-	name  string
-	kind  string                         // its type, in the dialect's words
-	when  Columns                        // read with any of these; 0: always
-	scan  func(*Row, driver.Value) error // nil: it is not read
-	value func(row *Row, d *dialect) any // nil: it is not written by whole rows
-}
-
-// table is a table's columns.
-type table[Row any] struct {
-	alias   string
-	long    bool // its texts may be long
-	columns []column[Row]
-	written []column[Row] // those with a value
-	texts   sync.Map      // Columns -> the list for SELECT
-}
-
-func newTable[Row any](alias string, long bool, columns []column[Row]) *table[Row] {
-	t := &table[Row]{alias: alias, long: long, columns: columns}
-	for _, c := range columns {
-		if c.value != nil {
-			t.written = append(t.written, c)
-		}
-	}
-	return t
-}
-
-// values returns what a row's written columns hold, as they are bound.
-func (t *table[Row]) values(row *Row, d *dialect) []any {
-	values := make([]any, len(t.written))
-	for i, c := range t.written {
-		values[i] = c.value(row, d)
-	}
-	return values
-}
-
-// bulk returns the written columns, as [insertBulk] takes them.
-func (t *table[Row]) bulk() []bulkColumn {
-	columns := make([]bulkColumn, len(t.written))
-	for i, c := range t.written {
-		columns[i] = bulkColumn{c.name, c.kind}
-	}
-	return columns
-}
-
-// insertRows returns the statement that inserts, for a tenant, a bound list of rows' values.
-func (t *table[Row]) insertRows(into string) string {
-	columns, values := make([]string, len(t.written)), make([]string, len(t.written))
-	for i, c := range t.written {
-		columns[i], values[i] = c.name, c.listed(i)
-	}
-	return `INSERT INTO ` + into + ` (tenant, ` + strings.Join(columns, ", ") + `) SELECT CAST(? AS text), ` + strings.Join(values, ", ") + ` FROM {rows} AS v`
-}
-
-// updateRows returns the statement that updates rows to a bound list of their values, each with its tenant at the end. key
-// tells them apart, and neither it nor fixed changes. (With a tenant that is bound, SQLite begins with all of its rows.)
-func (t *table[Row]) updateRows(name, key, fixed string) string {
-	var sets []string
-	where := ""
-	for i, c := range t.written {
-		switch c.name {
-		case key:
-			where = name + `.tenant = v.value ->> ` + strconv.Itoa(len(t.written)) + ` AND ` + name + `.` + key + ` = ` + c.listed(i)
-		case fixed:
-		default:
-			sets = append(sets, c.name+` = `+c.listed(i))
-		}
-	}
-	return `UPDATE ` + name + ` SET ` + strings.Join(sets, ", ") + ` FROM {rows} AS v WHERE ` + where
-}
-
-// listed returns the expression for the column's value, which is the i-th of a row in a bound list.
-func (c column[Row]) listed(i int) string {
-	value := fmt.Sprintf(`v.value ->> %d`, i)
-	if c.kind == "text" {
-		return value
-	}
-	return `CAST(` + value + ` AS ` + c.kind + `)`
-}
-
-// names returns the wanted columns as they are, with what stands before each:
-// for RETURNING, where SQLite knows no alias, and for subqueries.
-func (t *table[Row]) names(before string, wanted Columns) string {
-	var names []string
-	for _, c := range t.selected(wanted) {
-		names = append(names, before+c.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// nulls returns a null in the place of each wanted column, for the other half of a UNION.
-func (t *table[Row]) nulls(wanted Columns) string {
-	var nulls []string
-	for _, c := range t.selected(wanted) {
-		kind := c.kind
-		if kind == "{time}" {
-			kind = "text" // as list has it
-		}
-		nulls = append(nulls, "CAST(NULL AS "+kind+")")
-	}
-	return strings.Join(nulls, ", ")
-}
-
-// list returns the wanted columns for SELECT. Times are read as text: lib/pq's way from text to a time costs more than
-// all the rest of a row. SQLite's texts, where they are long, are read as bytes: its driver makes two copies of a text, and asks
-// for its column's type each time.
-func (t *table[Row]) list(wanted Columns) string {
-	if text, ok := t.texts.Load(wanted); ok {
-		return text.(string)
-	}
-	var names []string
-	for _, c := range t.selected(wanted) {
-		name := t.alias + "." + c.name
-		switch {
-		case c.kind == "{time}":
-			name = "{text of}" + name + "{as text} AS " + c.name
-		case t.long && (c.kind == "{json}" || c.kind == "text"):
-			name = "{bytes of}" + name + "{as bytes} AS " + c.name
-		}
-		names = append(names, name)
-	}
-	text := strings.Join(names, ", ")
-	t.texts.Store(wanted, text)
-	return text
-}
-
-func (t *table[Row]) selected(wanted Columns) (list []column[Row]) {
-	for _, c := range t.columns {
-		if c.scan != nil && (c.when == 0 || c.when&wanted != 0) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// fill makes row what the values of the columns say; the name is that of a column that cannot be read.
-func fill[Row any](row *Row, columns []column[Row], values []driver.Value) (name string, err error) {
-	*row = *new(Row)
-	for i, c := range columns {
-		if err := c.scan(row, values[i]); err != nil {
-			return c.name, err
-		}
-	}
-	return "", nil
-}
 
 // scanText reads a text that is not null.
 func scanText(to *string, v driver.Value) error {
@@ -183,67 +33,47 @@ func scanNull(to **string, v driver.Value) error {
 	return scanText(*to, v)
 }
 
-// columnJSON reads a JSON column; NULL and the JSON null are "".
-type columnJSON JSON
-
-func (c *columnJSON) Scan(src any) error {
-	switch v := src.(type) {
-	case nil:
-		*c = ""
-	case string:
-		*c = columnJSON(v)
-	case *string:
-		*c = columnJSON(*v)
-	case []byte:
-		*c = columnJSON(v)
-	default:
+// scanJSON reads a JSON column; NULL and the JSON null are "".
+func scanJSON(to *JSON, v driver.Value) error {
+	*to = ""
+	if v == nil {
+		return nil
+	}
+	var text string
+	if err := scanText(&text, v); err != nil {
 		return errors.New("no JSON text")
 	}
-	if *c == "null" { // what SQLAlchemy writes for None
-		*c = ""
+	if text != "null" { // what SQLAlchemy writes for None
+		*to = JSON(text)
 	}
 	return nil
 }
 
-// columnTime reads a time as the drivers give it: time.Time from timestamptz,
-// text from SQLite. What is no time is an error of the row (err), not of the
-// query, so that it can be told with the row's id.
-type columnTime struct {
-	time.Time
-	err error
-}
-
-func (c *columnTime) Scan(src any) error {
-	*c = columnTime{}
-	switch v := src.(type) {
+// scanTime reads a time as the drivers give it: time.Time from timestamptz, text from SQLite and from a cast.
+func scanTime(to *time.Time, v driver.Value) (err error) {
+	switch v := v.(type) {
 	case time.Time:
-		if c.Time = Microseconds(v); c.Year() < 1 || c.Year() > 9999 {
-			c.err = errors.New("a year outside 1 to 9999")
+		if *to = TruncateTime(v); to.Year() < 1 || to.Year() > 9999 {
+			return errors.New("a year outside 1 to 9999")
 		}
 	case string:
 		var ok bool
-		if c.Time, ok = parseStored(v); !ok {
-			c.Time, c.err = ParseTime(v)
+		if *to, ok = parseStored(v); !ok {
+			*to, err = ParseTime(v)
 		}
 	default:
-		c.err = fmt.Errorf("no time: %T", src)
+		return fmt.Errorf("no time: %T", v)
 	}
-	return nil
+	return err
 }
 
-// columnInt reads an integer; what is none is an error of the row, as for columnTime.
-type columnInt struct {
-	int
-	err error
-}
-
-func (c *columnInt) Scan(src any) error {
-	*c = columnInt{}
-	if v, ok := src.(int64); ok {
-		c.int = int(v)
-	} else {
-		c.err = fmt.Errorf("no integer: %T", src)
+// scanInt reads an integer.
+func scanInt(to *int, v driver.Value) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("no integer: %T", v)
 	}
+	*to = int(n)
 	return nil
 }
 

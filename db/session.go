@@ -23,9 +23,9 @@ type session struct {
 	inTx bool
 	// tenant is whose rows the statements are of.
 	tenant string
-	// whole: a statement that has begun runs to its end, whatever becomes of its context.
-	whole bool
-	on    interface {
+	// uncancellable: a statement that has begun runs to its end, whatever becomes of its context.
+	uncancellable bool
+	queryer       interface {
 		SelectContext(ctx context.Context, dest any, query string, args ...any) error
 		GetContext(ctx context.Context, dest any, query string, args ...any) error
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -36,14 +36,14 @@ type session struct {
 func (s session) rows(ctx context.Context, dest any, query string, args ...any) error {
 	query, done := s.translate(query)
 	defer done()
-	return s.on.SelectContext(s.uncancelled(ctx), dest, query, args...)
+	return s.queryer.SelectContext(s.statementContext(ctx), dest, query, args...)
 }
 
 // row reads one row into dest and reports whether there was one.
 func (s session) row(ctx context.Context, dest any, query string, args ...any) (bool, error) {
 	query, done := s.translate(query)
 	defer done()
-	err := s.on.GetContext(s.uncancelled(ctx), dest, query, args...)
+	err := s.queryer.GetContext(s.statementContext(ctx), dest, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -54,7 +54,7 @@ func (s session) row(ctx context.Context, dest any, query string, args ...any) (
 func (s session) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, done := s.translate(query)
 	defer done()
-	result, err := s.on.ExecContext(s.uncancelled(ctx), query, args...)
+	result, err := s.queryer.ExecContext(s.statementContext(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -76,27 +76,27 @@ func (s session) translate(query string) (text string, done func()) {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// uncancelled returns the context for statements and transactions. database/sql
+// statementContext returns the context for statements and transactions. database/sql
 // closes the connection of a transaction whose context ends, and with it a
 // database in memory: there, what has begun is not cancelled.
-func (s session) uncancelled(ctx context.Context) context.Context {
-	if s.whole {
+func (s session) statementContext(ctx context.Context) context.Context {
+	if s.uncancellable {
 		return context.WithoutCancel(ctx)
 	}
 	return ctx
 }
 
-// This file reads the rows of threads and messages, which are most of what this
-// package does: straight from the driver, since database/sql's and sqlx's way to
-// a struct costs more than the rest, and only the columns that are wanted.
-
-// each calls fn with the values of every row of a query, as the driver gives
+// each reads rows of threads and messages, which is most of what this package
+// does: straight from the driver, since database/sql's and sqlx's way to a struct
+// costs more than the rest.
+//
+// It calls fn with the values of every row of a query, as the driver gives
 // them, but a *string for the bytes of SQLite's. They are good until fn returns;
 // the string itself lasts.
 func (s session) each(ctx context.Context, query string, args []any, fn func([]driver.Value) error) error {
 	query, done := s.translate(query)
 	defer done()
-	ctx = s.uncancelled(ctx)
+	ctx = s.statementContext(ctx)
 	values := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		v, err := driver.DefaultParameterConverter.ConvertValue(a)
@@ -124,7 +124,7 @@ func (s session) each(ctx context.Context, query string, args []any, fn func([]d
 			case err != nil:
 				return err
 			}
-			if s.db.dialect.ownBytes {
+			if s.db.dialect.bytesNotReused {
 				for i, v := range row {
 					if b, ok := v.([]byte); ok { // as they are: a copy would be for nothing
 						texts[i] = unsafe.String(unsafe.SliceData(b), len(b))

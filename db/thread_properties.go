@@ -12,50 +12,51 @@ import (
 
 // Where a property is from, as the first letter of its key.
 const (
-	ofAttributes = "a"
-	ofSource     = "n" // of a source that has a name; version 1 of the tables had "s", without the name in the value
+	attributesPrefix = "a"
+	// Of a source that has a name; version 1 of the tables had "s", without the name in the value.
+	sourcePrefix = "n"
 )
 
 // property is a row of thread_properties: a top-level key of attributes or
 // source, with its value.
 //
 // Key is the letter of the column, then ":" and the key itself, or "#" and its
-// SHA-256 when it is longer than maxIndexed bytes. Value is ":" and the
+// SHA-256 when it is longer than maxPlainText bytes. Value is ":" and the
 // canonical text of the JSON value, or "#" and the SHA-256 of that text.
 // A property of a source has before its own value that of the source's name:
 // the two are always searched together, and so are one search. (A JSON string
 // tells where it ends, and so does a hash.)
 type property struct{ Key, Value string }
 
-// maxIndexed bytes of a key or value are readable in the table; a key, two values
+// maxPlainText bytes of a key or value are readable in the table; a key, two values
 // and an id of 255 code points together stay below the 2,704 bytes that an
 // index entry of PostgreSQL may have.
-const maxIndexed = 200
+const maxPlainText = 200
 
-func indexed(text string) string {
-	if len(text) <= maxIndexed {
+func textOrHash(text string) string {
+	if len(text) <= maxPlainText {
 		return ":" + text
 	}
 	sum := sha256.Sum256([]byte(text))
 	return "#" + hex.EncodeToString(sum[:])
 }
 
-// indexedValue returns the value of a property.
-func indexedValue(v any) (string, error) {
+// propertyValue returns the value of a property.
+func propertyValue(v any) (string, error) {
 	text, err := jsontext.Canonical(v)
-	return indexed(text), err
+	return textOrHash(text), err
 }
 
-// properties returns the properties of an object. Keys whose value is null are
+// propertiesOf returns the properties of an object. Keys whose value is null are
 // in absent instead: a thread without the key equals one that has it as null.
-func properties(column string, object map[string]any) (present []property, absent []string, err error) {
+func propertiesOf(prefix string, object map[string]any) (present []property, absent []string, err error) {
 	for _, k := range slices.Sorted(maps.Keys(object)) {
-		key := column + indexed(k)
+		key := prefix + textOrHash(k)
 		if object[k] == nil {
 			absent = append(absent, key)
 			continue
 		}
-		value, err := indexedValue(object[k])
+		value, err := propertyValue(object[k])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -64,26 +65,26 @@ func properties(column string, object map[string]any) (present []property, absen
 	return present, absent, nil
 }
 
-// keyOfName is the key of a source's name.
-const keyOfName = ofSource + ":name"
+// sourceNameKey is the key of a source's name.
+const sourceNameKey = sourcePrefix + ":name"
 
-// named puts the name of a source before the values of its other properties.
-func named(name string, properties []property) []property {
+// withSourceName puts the name of a source before the values of its other properties.
+func withSourceName(name string, properties []property) []property {
 	for i, p := range properties {
-		if p.Key != keyOfName {
+		if p.Key != sourceNameKey {
 			properties[i].Value = name + p.Value
 		}
 	}
 	return properties
 }
 
-// properties returns the rows that make the thread findable.
-func (t *Thread) properties() ([]property, error) {
+// searchProperties returns the rows that make the thread findable.
+func (t *Thread) searchProperties() ([]property, error) {
 	attributes, err := t.Attributes.Members()
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := properties(ofAttributes, attributes)
+	all, _, err := propertiesOf(attributesPrefix, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +95,16 @@ func (t *Thread) properties() ([]property, error) {
 	if _, ok := source["name"].(string); !ok {
 		return all, nil
 	}
-	name, err := indexedValue(source["name"])
+	name, err := propertyValue(source["name"])
 	if err != nil {
 		return nil, err
 	}
-	present, _, err := properties(ofSource, source)
-	return append(all, named(name, present)...), err
+	present, _, err := propertiesOf(sourcePrefix, source)
+	return append(all, withSourceName(name, present)...), err
 }
 
-// sameJSON reports whether two threads are found by the same searches.
-func sameJSON(a, b *Thread) (bool, error) {
+// sameProperties reports whether two threads are found by the same searches.
+func sameProperties(a, b *Thread) (bool, error) {
 	same, err := jsontext.Equal(a.Attributes, b.Attributes)
 	if err != nil || !same {
 		return false, err

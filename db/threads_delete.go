@@ -8,12 +8,12 @@ func (r *Threads) Delete(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	deleted := false
-	err := r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]change, error) {
+	err := r.commit(ctx, commitOptions{}, func(ctx context.Context, s session) ([]threadChange, error) {
 		n, err := s.exec(ctx, `DELETE FROM threads WHERE tenant = ? AND id = ?`, s.tenant, id)
 		if deleted = n > 0; err != nil || !deleted {
 			return nil, err
 		}
-		return []change{{Change: Change{ThreadID: id, Kind: Deleted}}}, nil
+		return []threadChange{{Change: Change{ThreadID: id, Kind: Deleted}}}, nil
 	})
 	return deleted, err
 }

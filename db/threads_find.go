@@ -12,11 +12,13 @@ import (
 // every given key with an equal value, after the first offset, newest first.
 // Numbers are equal by value, strings exactly, lists in order, objects in any
 // order of keys; null equals a missing key. No keys match every thread.
-func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]any, limit, offset int) ([]*Thread, error) {
+func (r *Threads) FindByAttributes(
+	ctx context.Context, attributes map[string]any, limit, offset int,
+) ([]*Thread, error) {
 	if _, err := NewObject(attributes); err != nil {
 		return nil, At(err, "attributes")
 	}
-	present, absent, err := properties(ofAttributes, attributes)
+	present, absent, err := propertiesOf(attributesPrefix, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -25,49 +27,51 @@ func (r *Threads) FindByAttributes(ctx context.Context, attributes map[string]an
 
 // FindBySource is FindByAttributes for the source: its name must equal name,
 // and each property must match.
-func (r *Threads) FindBySource(ctx context.Context, name string, wanted map[string]any, limit, offset int) ([]*Thread, error) {
+func (r *Threads) FindBySource(
+	ctx context.Context, name string, wanted map[string]any, limit, offset int,
+) ([]*Thread, error) {
 	if err := checkText(&name); err != nil {
 		return nil, At(err, "name")
 	}
 	if _, err := NewObject(wanted); err != nil {
 		return nil, At(err, "properties")
 	}
-	present, absent, err := properties(ofSource, wanted)
+	present, absent, err := propertiesOf(sourcePrefix, wanted)
 	if err != nil {
 		return nil, err
 	}
-	prefix, err := indexedValue(name)
+	prefix, err := propertyValue(name)
 	if err != nil {
 		return nil, err
 	}
 	if given, ok := wanted["name"]; len(present) == 0 || ok && given != name {
-		present = append(present, property{keyOfName, prefix})
+		present = append(present, property{sourceNameKey, prefix})
 	}
-	return r.find(ctx, named(prefix, present), absent, limit, offset)
+	return r.find(ctx, withSourceName(prefix, present), absent, limit, offset)
 }
 
-// How many matches of its rarest property make a search cheap: up to rare of
-// them are all read and sorted. With more, the threads are walked newest first
-// until enough match, which is soon, since many do. Most searches have a
-// property with fewer than veryRare, and then no others are counted further.
+// Up to how many threads that have a property are counted; one with maxCount of them, or more, is common. A search
+// whose rarest property is not common reads all threads that have it, and sorts them. Else it walks the threads, newest
+// first, until enough match, which is soon, since many do. Most searches have a property with fewer than
+// maxFirstCount, and then none is counted further.
 const (
-	veryRare = 64
-	rare     = 2000
+	maxFirstCount = 64
+	maxCount      = 2000
 )
 
 // maxProbes is up to how many properties each has a condition of its own in the statement: these are quicker than
 // counting, but every number of them is a statement to prepare.
 const maxProbes = 8
 
-// frequentValues remembers which properties had rare matches or more when they
-// were last searched, in as much memory as it has bits: two that share one are
-// both taken to be common, which costs time only. It is safe for concurrent use.
-type frequentValues struct {
+// commonProperties remembers which properties were common when they were last
+// searched, in as much memory as it has bits: two that share one are both taken
+// to be common, which costs time only. It is safe for concurrent use.
+type commonProperties struct {
 	seed maphash.Seed
 	bits [4096]atomic.Bool
 }
 
-func (c *frequentValues) bit(tenant string, p property) *atomic.Bool {
+func (c *commonProperties) bit(tenant string, p property) *atomic.Bool {
 	return &c.bits[maphash.Comparable(c.seed, [3]string{tenant, p.Key, p.Value})%uint64(len(c.bits))]
 }
 
@@ -78,73 +82,81 @@ type findRequest struct {
 	limit, offset int
 	columns       Columns
 	threads       []*Thread
-	few           bool
+	common        bool // the property is; then there are no threads
 }
 
-// canJoin reports whether the search can be part of one statement with the others.
-func (one *findRequest) canJoin(batch []*findRequest) bool {
+// canJoin reports whether the search can be part of one statement with the others; see package coalesce.
+func (r *findRequest) canJoin(batch []*findRequest) bool {
 	other := batch[0]
-	return one.scope == other.scope && one.limit == other.limit && one.offset == other.offset && one.columns == other.columns
+	return r.scope == other.scope && r.limit == other.limit && r.offset == other.offset && r.columns == other.columns
 }
 
-// findFew returns the threads that have a property, if less than rare have it:
-// that is nearly every search, and the statement for it is a third of the work
-// of the one in find. It reports false if there are more.
-func (r *Threads) findFew(ctx context.Context, p property, limit, offset int) (threads []*Thread, few bool, err error) {
-	common := r.db.frequent.bit(r.tenant, p)
-	if common.Load() || limit == 0 || offset >= rare { // then no row would tell how many there are
-		return nil, false, nil
+// findSorted returns the threads that have a property, unless it is common, which it
+// reports: nearly none is, and the statement is a third of the work of the one in find.
+func (r *Threads) findSorted(
+	ctx context.Context, p property, limit, offset int,
+) (threads []*Thread, common bool, err error) {
+	known := r.db.common.bit(r.tenant, p)
+	if known.Load() || limit == 0 || offset >= maxCount { // then no row would tell whether it is
+		return nil, true, nil
 	}
-	one := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
-	alone := func() error { return r.findBatch(ctx, []*findRequest{one}) }
-	if r.db.dialect.lateral {
-		err = r.db.mapError(ctx, r.db.finds.Do(ctx, one, alone))
+	req := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
+	alone := func() error { return r.findBatch(ctx, []*findRequest{req}) }
+	if r.db.dialect.lateralJoins {
+		err = r.db.mapError(ctx, r.db.finds.Do(ctx, req, alone))
 	} else {
 		err = alone()
 	}
 	if err != nil { // after an error the batch may still be writing the result: do not read it
 		return nil, false, err
 	}
-	if !one.few {
-		common.Store(true)
+	if req.common {
+		known.Store(true)
 	}
-	return one.threads, one.few, nil
+	return req.threads, req.common, nil
 }
 
 // findBatch does searches that are alike by one statement; on SQLite, one search.
 func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error {
 	first := searches[0]
-	selected := threadTable.list(first.columns)
+	selected := threadTable.selectList(first.columns)
 	const matches = ` FROM thread_properties x WHERE x.tenant = ? AND x.key = ? AND x.value = ? LIMIT ?`
 	query := `SELECT 0, (SELECT count(*) FROM (SELECT 1` + matches + `) AS counted), ` + selected + `
-		FROM (SELECT x.thread_id` + matches + `) AS few CROSS JOIN threads t WHERE t.tenant = ? AND t.id = few.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
-	args := []any{r.tenant, first.Key, first.Value, rare, r.tenant, first.Key, first.Value, rare, r.tenant, first.limit, first.offset}
-	if r.db.dialect.lateral {
+		FROM (SELECT x.thread_id` + matches + `) AS matches CROSS JOIN threads t
+			WHERE t.tenant = ? AND t.id = matches.thread_id ` + newestFirst + ` LIMIT ? OFFSET ?`
+	args := []any{r.tenant, first.Key, first.Value, maxCount, r.tenant, first.Key, first.Value, maxCount, r.tenant,
+		first.limit, first.offset}
+	if r.db.dialect.lateralJoins {
 		var keys, values []string
-		for _, one := range searches {
-			keys, values = append(keys, one.Key), append(values, one.Value)
+		for _, req := range searches {
+			keys, values = append(keys, req.Key), append(values, req.Value)
 		}
-		query = `SELECT k.n - 1, cardinality(few.ids), ` + selected + `
+		query = `SELECT k.n - 1, cardinality(matches.ids), ` + selected + `
 			FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k(key, value, n)
-			CROSS JOIN LATERAL (SELECT ARRAY(SELECT x.thread_id FROM thread_properties x WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?) AS ids OFFSET 0) AS few
+			CROSS JOIN LATERAL (SELECT ARRAY(
+				SELECT x.thread_id FROM thread_properties x
+				WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?
+			) AS ids OFFSET 0) AS matches
 			CROSS JOIN LATERAL (SELECT t.* FROM (
-				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (few.ids) OFFSET 0) AS t ` + newestFirst + ` LIMIT ? OFFSET ?) AS t
+				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t
+				` + newestFirst + ` LIMIT ? OFFSET ?) AS t
 			ORDER BY k.n, t.updated_at DESC, t.id DESC`
-		args = []any{r.db.dialect.list(keys), r.db.dialect.list(values), r.tenant, rare, r.tenant, first.limit, first.offset}
+		args = []any{r.db.dialect.array(keys), r.db.dialect.array(values), r.tenant, maxCount, r.tenant, first.limit,
+			first.offset}
 	}
 	of := threadTable.selected(first.columns)
 	return r.read(ctx, func(s session) error {
-		for _, one := range searches {
-			one.threads, one.few = nil, true
+		for _, req := range searches {
+			req.threads, req.common = nil, false
 		}
 		return s.each(ctx, query, args, func(v []driver.Value) error {
-			one := searches[v[0].(int64)]
-			if n := v[1].(int64); n >= rare {
-				one.few = false
+			req := searches[v[0].(int64)]
+			if n := v[1].(int64); n >= maxCount {
+				req.common = true
 				return nil
 			}
 			t, err := scanThread(s.db.dialect, of, v[2:])
-			one.threads = append(one.threads, t)
+			req.threads = append(req.threads, t)
 			return err
 		})
 	})
@@ -157,20 +169,20 @@ func (r *Threads) find(ctx context.Context, present []property, absent []string,
 		return r.List(ctx, limit, offset)
 	}
 	if len(present) == 1 && len(absent) == 0 {
-		if threads, few, err := r.findFew(ctx, present[0], limit, offset); err != nil || few {
+		if threads, common, err := r.findSorted(ctx, present[0], limit, offset); err != nil || !common {
 			return threads, err
 		}
 	}
-	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union of [findQuery.byDriver] is sorted by
+	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which the union of [findQuery.byRarest] is sorted by
 	q := findQuery{tenant: r.tenant, dialect: r.db.dialect, present: present, absent: absent}
 	if len(present) == 0 {
-		q.add(`SELECT `+threadTable.list(columns)+` FROM threads t WHERE t.tenant = ?`, q.tenant)
+		q.add(`SELECT `+threadTable.selectList(columns)+` FROM threads t WHERE t.tenant = ?`, q.tenant)
 		q.lacksAbsent()
 		q.add(` `+newestFirst+` LIMIT ? OFFSET ?`, limit, offset)
 	} else {
-		q.byDriver(columns, limit, offset)
+		q.byRarest(columns, limit, offset)
 	}
-	return r.list(ctx, columns, q.text.String(), q.args...)
+	return r.readThreads(ctx, columns, q.text.String(), q.args...)
 }
 
 // findQuery writes the statement for a search.
@@ -188,44 +200,45 @@ func (q *findQuery) add(text string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// byDriver selects the threads that have every given property. The statement
+// byRarest selects the threads that have every given property. The statement
 // decides by itself which of the two ways to go, from the data and not from the
-// planner's statistics: driver is the rarest of the given properties, counted up
-// to the bound; of the two halves of the union one is switched off: by its first
-// condition, which holds for no row or for all, and on SQLite, which would look
-// at every row all the same, by its limit.
-func (q *findQuery) byDriver(columns Columns, limit, offset int) {
-	selected, plain := threadTable.list(columns), threadTable.names("t.", columns)
-	q.withDriver()
+// planner's statistics: rarest is the given property that the fewest threads have,
+// n of them, counted up to maxCount; of the two halves of the union, sorted and
+// walked, one is switched off: by its first condition, which holds for no row or
+// for all, and on SQLite, which would look at every row all the same, by its limit.
+func (q *findQuery) byRarest(columns Columns, limit, offset int) {
+	selected, plain := threadTable.selectList(columns), threadTable.plainList("t.", columns)
+	q.withRarest()
 	q.add(` SELECT `+selected+` FROM (SELECT * FROM (
-			SELECT `+plain+` FROM driver d
-			CROSS JOIN {properties of d}
-			CROSS JOIN {thread of p}
-			WHERE d.n < ? AND p.tenant = d.tenant AND p.key = d.key AND p.value = d.value
-				AND t.tenant = p.tenant AND t.id = p.thread_id`, rare)
-	if len(q.present) > 1 { // else the driver is all there is
+			SELECT `+plain+` FROM rarest r
+			CROSS JOIN {matches p of r}
+			CROSS JOIN {thread t of p}
+			WHERE r.n < ? AND p.tenant = r.tenant AND p.key = r.key AND p.value = r.value
+				AND t.tenant = p.tenant AND t.id = p.thread_id`, maxCount)
+	if len(q.present) > 1 { // else the rarest is all there is
 		q.hasPresent()
 	}
 	q.lacksAbsent()
-	q.add(` `+newestFirst+` LIMIT ? OFFSET ?) AS few
+	q.add(` `+newestFirst+` LIMIT ? OFFSET ?) AS sorted
 		UNION ALL SELECT * FROM (
 			SELECT `+plain+` FROM threads t
-			WHERE t.tenant = ? AND (SELECT n FROM driver) >= ?`, limit, offset, q.tenant, rare)
+			WHERE t.tenant = ? AND (SELECT n FROM rarest) >= ?`, limit, offset, q.tenant, maxCount)
 	q.hasPresent()
 	q.lacksAbsent()
-	q.add(` `+newestFirst+` {limit if many} OFFSET ?) AS many
+	q.add(` `+newestFirst+` {limit if walked} OFFSET ?) AS walked
 		) AS t `+newestFirst, limit, offset)
 }
 
-// withDriver adds the driver, with how many threads have it, as a table of one row.
-func (q *findQuery) withDriver() {
+// withRarest adds the rarest property, with how many threads have it, as a table of one row.
+func (q *findQuery) withRarest() {
 	const counted = `(SELECT count(*) FROM (
-				SELECT 1 FROM thread_properties x WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
+				SELECT 1 FROM thread_properties x
+					WHERE x.tenant = ? AND x.key = g.key AND x.value = g.value LIMIT ?) AS s)`
 	if len(q.present) == 1 {
-		q.add(`WITH driver AS MATERIALIZED (
+		q.add(`WITH rarest AS MATERIALIZED (
 			SELECT CAST(? AS text) AS tenant, g.key, g.value, `+counted+` AS n
 			FROM (SELECT CAST(? AS text) AS key, CAST(? AS text) AS value) AS g
-		)`, q.tenant, q.tenant, rare, q.present[0].Key, q.present[0].Value)
+		)`, q.tenant, q.tenant, maxCount, q.present[0].Key, q.present[0].Value)
 		return
 	}
 	rows := make([][]string, len(q.present))
@@ -234,15 +247,15 @@ func (q *findQuery) withDriver() {
 	}
 	q.add(`WITH given AS MATERIALIZED (
 			SELECT r.value ->> 0 AS key, r.value ->> 1 AS value FROM {rows} AS r
-		), sizes AS MATERIALIZED (
+		), first_counts AS MATERIALIZED (
 			SELECT g.key, g.value, `+counted+` AS n FROM given g
-		), driver AS MATERIALIZED (
+		), rarest AS MATERIALIZED (
 			SELECT CAST(? AS text) AS tenant, u.key, u.value, u.n FROM (
-				SELECT s.key, s.value, s.n FROM sizes s WHERE s.n < ?
+				SELECT s.key, s.value, s.n FROM first_counts s WHERE s.n < ?
 				UNION ALL
-				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM sizes s) >= ?
+				SELECT g.key, g.value, `+counted+` AS n FROM given g WHERE (SELECT min(s.n) FROM first_counts s) >= ?
 			) AS u ORDER BY u.n, u.key LIMIT 1
-		)`, bind(rows), q.tenant, veryRare, q.tenant, veryRare, q.tenant, rare, veryRare)
+		)`, bind(rows), q.tenant, maxFirstCount, q.tenant, maxFirstCount, q.tenant, maxCount, maxFirstCount)
 }
 
 // hasPresent adds the condition that a thread has every given property: each is
@@ -267,6 +280,6 @@ func (q *findQuery) hasPresent() {
 func (q *findQuery) lacksAbsent() {
 	if len(q.absent) > 0 {
 		q.add(` AND NOT EXISTS (SELECT 1 FROM thread_properties x
-				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, q.tenant, q.dialect.list(q.absent))
+				WHERE x.tenant = ? AND x.thread_id = t.id AND x.key {in})`, q.tenant, q.dialect.array(q.absent))
 	}
 }

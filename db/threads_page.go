@@ -27,8 +27,8 @@ type Page struct {
 // Page returns a page of the list of all threads. It costs what it returns, wherever in the list that is.
 func (r *Threads) Page(ctx context.Context, p PageRequest) (*Page, error) {
 	columns := projectionOf(ctx).threads | ThreadUpdatedAt // which cursors are made of
-	query, args := p.query(r.db.dialect, r.tenant, `SELECT `+threadTable.list(columns)+` FROM threads t`)
-	threads, err := r.list(ctx, columns, query, args...)
+	query, args := p.query(r.db.dialect, r.tenant, `SELECT `+threadTable.selectList(columns)+` FROM threads t`)
+	threads, err := r.readThreads(ctx, columns, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +78,13 @@ func (p PageRequest) query(d *dialect, tenant, selected string) (query string, a
 	}
 	query = `SELECT * FROM (` + query + `) AS page`
 	if p.After != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) >= (?, ?) ` + oldestFirst + ` LIMIT 1) AS previous`
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) >= (?, ?) ` +
+			oldestFirst + ` LIMIT 1) AS previous`
 		args = append(args, beyond(p.After)...)
 	}
 	if p.Before != nil {
-		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) <= (?, ?) ` + newestFirst + ` LIMIT 1) AS next`
+		query += ` UNION ALL SELECT * FROM (` + selected + ` WHERE t.tenant = ? AND (t.updated_at, t.id) <= (?, ?) ` +
+			newestFirst + ` LIMIT 1) AS next`
 		args = append(args, beyond(p.Before)...)
 	}
 	return query, args

@@ -40,16 +40,17 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 		}
 		ids[i] = *t.ID
 	}
-	err := r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	write := func(ctx context.Context, s session) ([]threadChange, error) {
 		var stored []string
-		if err := s.rows(ctx, &stored, `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`, s.tenant, s.db.dialect.list(ids)); err != nil {
+		const query = `SELECT t.id FROM threads t WHERE t.tenant = ? AND t.id {in}`
+		if err := s.rows(ctx, &stored, query, s.tenant, s.db.dialect.array(ids)); err != nil {
 			return nil, err
 		}
 		known := make(map[string]bool, len(stored))
 		for _, id := range stored {
 			known[id] = true
 		}
-		var added bulk
+		var added newThreads
 		var existing []Restored
 		for _, t := range list {
 			if known[*t.ID] {
@@ -57,7 +58,7 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 				continue
 			}
 			known[*t.ID] = true
-			if err := added.thread(s.db, t); err != nil {
+			if err := added.add(s.db, t); err != nil {
 				return nil, err
 			}
 		}
@@ -73,18 +74,18 @@ func (r *Threads) RestoreAll(ctx context.Context, list []Restored) error {
 			changes = append(changes, c)
 		}
 		return changes, nil
-	})
+	}
+	err := r.commit(ctx, commitOptions{needsSavepoint: true}, write)
 	return r.db.duplicateAsConflict(err)
 }
 
-// bulk collects the rows of new threads.
-type bulk struct {
+// newThreads collects the rows of new threads.
+type newThreads struct {
 	threads, messages, properties [][]any
-	changes                       []change
+	changes                       []threadChange
 }
 
-func (b *bulk) thread(db *DB, r Restored) error {
-	at := db.dialect.formatTime
+func (n *newThreads) add(db *DB, r Restored) error {
 	now := db.Now()
 	t := restoredThread(*r.ID, r.ThreadPatch, r.UpdatedAt, now)
 	var list []MessagePatch
@@ -96,35 +97,34 @@ func (b *bulk) thread(db *DB, r Restored) error {
 		return At(err, "messages")
 	}
 	for _, message := range m.added {
-		b.messages = append(b.messages, messageTable.values(message, db.dialect))
+		n.messages = append(n.messages, messageTable.values(message, db.dialect))
 	}
-	properties, err := t.properties()
+	properties, err := t.searchProperties()
 	if err != nil {
 		return err
 	}
 	for _, p := range properties {
-		b.properties = append(b.properties, []any{t.ID, p.Key, p.Value})
+		n.properties = append(n.properties, []any{t.ID, p.Key, p.Value})
 	}
-	row := []any{t.ID, nil, string(t.Attributes), null(t.Source), at(t.CreatedAt), at(t.UpdatedAt)}
-	if t.Title != nil {
-		row[1] = *t.Title
+	row := threadTable.values(&t, db.dialect)
+	for _, counter := range m.fields() {
+		row = append(row, *counter)
 	}
-	for _, n := range m.list() {
-		row = append(row, n)
-	}
-	b.threads = append(b.threads, row)
+	n.threads = append(n.threads, row)
 	c := Change{ThreadID: t.ID, Kind: Created, Added: idsOf(m.added), Counters: m.Counters}
-	b.changes = append(b.changes, change{Change: c})
+	n.changes = append(n.changes, threadChange{Change: c})
 	return nil
 }
 
-func (b *bulk) insert(ctx context.Context, s session) error {
+func (n *newThreads) insert(ctx context.Context, s session) error {
 	for _, into := range []struct {
 		table   string
 		columns []bulkColumn
 		rows    [][]any
 	}{
-		{"threads", threadBulk, b.threads}, {"messages", messageTable.bulk(), b.messages}, {"thread_properties", propertyBulk, b.properties},
+		{"threads", newThreadColumns, n.threads},
+		{"messages", messageTable.writtenColumns(), n.messages},
+		{"thread_properties", propertyColumns, n.properties},
 	} {
 		if err := insertBulk(ctx, s, into.table, into.columns, into.rows); err != nil {
 			return err

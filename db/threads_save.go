@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
+	"slices"
 	"time"
 )
 
@@ -19,27 +21,25 @@ func (r *Threads) save(ctx context.Context, p ThreadPatch, restored *time.Time) 
 	if p.ID != nil {
 		id = *p.ID
 	}
-	err = r.commit(ctx, commitOptions{needsSavepoint: true}, func(ctx context.Context, s session) ([]change, error) {
+	write := func(ctx context.Context, s session) ([]threadChange, error) {
 		c, err := saveIn(ctx, s, id, p, restored)
 		thread = c.thread
-		return []change{c}, err
-	})
+		return []threadChange{c}, err
+	}
+	err = r.commit(ctx, commitOptions{needsSavepoint: true}, write)
 	return thread, r.db.duplicateAsConflict(err)
 }
 
 // saveIn is save inside a transaction.
-func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (change, error) {
+func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *time.Time) (threadChange, error) {
 	now := s.db.Now()
-	row, created, err := lockOrCreateThread(ctx, s, id, p, now)
+	locked, created, err := lockOrCreateThread(ctx, s, id, p, now)
 	if err != nil {
-		return change{}, err
+		return threadChange{}, err
 	}
-	stored, err := row.thread(s.db.dialect)
-	if err != nil {
-		return change{}, err
-	}
-	if p.IfUnmodifiedSince != nil && !created && Microseconds(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
-		return change{}, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
+	stored := locked.thread
+	if p.IfUnmodifiedSince != nil && !created && TruncateTime(*p.IfUnmodifiedSince).Before(stored.UpdatedAt) {
+		return threadChange{}, conflictf("the thread was updated after ifUnmodifiedSince; read it again before saving")
 	}
 	changed := *stored
 	if restored != nil {
@@ -47,16 +47,12 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 	} else {
 		changed.apply(p)
 		if !created {
-			changed.UpdatedAt = after(stored.UpdatedAt, now)
+			changed.UpdatedAt = nextUpdatedAt(stored.UpdatedAt, now)
 		}
 	}
-	c := change{Change: Change{ThreadID: id, Kind: Updated}, thread: &changed}
+	c := threadChange{Change: Change{ThreadID: id, Kind: Updated}, thread: &changed}
 	if created {
 		c.Kind = Created
-	}
-	oldCounters, err := row.counters(id)
-	if err != nil {
-		return c, err
 	}
 	if p.Messages != nil {
 		var before []*Message
@@ -69,77 +65,85 @@ func saveIn(ctx context.Context, s session, id string, p ThreadPatch, restored *
 		if err != nil {
 			return c, At(err, "messages")
 		}
-		c.Added, c.Updated, c.Deleted, c.Counters = idsOf(m.added), idsOf(m.updated), m.dropped, m.minus(oldCounters)
+		c.Added, c.Updated, c.Deleted = idsOf(m.added), idsOf(m.updated), m.dropped
+		c.Counters = m.minus(locked.counters)
 	}
 	return c, writeThread(ctx, s, stored, &changed, created)
 }
 
-// lockedThread is a thread's row, locked until the transaction ends.
+// lockedThread is a thread whose row is locked until the transaction ends.
 type lockedThread struct {
-	threadRow
-	countRow
+	thread   *Thread
+	counters Counters
 }
 
 // lockThread reads the thread and keeps others from writing it or its messages;
 // nil when there is none.
-func lockThread(ctx context.Context, s session, id string) (*lockedThread, error) {
-	var row lockedThread
-	found, err := s.row(ctx, &row, `SELECT `+threadTable.list(AllColumns)+`, `+selectCounters+`
-		FROM threads t WHERE t.tenant = ? AND t.id = ? {lock}`, s.tenant, id)
-	if err != nil || !found {
-		return nil, err
-	}
-	return &row, nil
+func lockThread(ctx context.Context, s session, id string) (locked *lockedThread, err error) {
+	selected := threadTable.selected(AllColumns)
+	err = s.each(ctx, `SELECT `+threadTable.selectList(AllColumns)+`, `+selectCounters+`
+		FROM threads t WHERE t.tenant = ? AND t.id = ? {lock}`, []any{s.tenant, id}, func(v []driver.Value) error {
+		t, err := scanThread(s.db.dialect, selected, v)
+		if err != nil {
+			return err
+		}
+		c, err := scanCounters(id, v[len(selected):])
+		locked = &lockedThread{t, c}
+		return err
+	})
+	return locked, err
 }
 
 // lockOrCreateThread locks the thread, making it first if it is not there.
-func lockOrCreateThread(ctx context.Context, s session, id string, p ThreadPatch, now time.Time) (row *lockedThread, created bool, err error) {
+func lockOrCreateThread(
+	ctx context.Context, s session, id string, p ThreadPatch, now time.Time,
+) (locked *lockedThread, created bool, err error) {
 	if p.ID != nil {
-		if row, err = lockThread(ctx, s, id); err != nil || row != nil {
-			return row, false, err
+		if locked, err = lockThread(ctx, s, id); err != nil || locked != nil {
+			return locked, false, err
 		}
 	}
 	if p.IfUnmodifiedSince != nil {
 		return nil, false, conflictf("there is no thread with this id (any more), and ifUnmodifiedSince was given")
 	}
 	t := newThread(id, p, now)
-	at := s.db.dialect.formatTime
-	n, err := s.exec(ctx, `INSERT INTO threads (tenant, id, title, attributes, created_at, updated_at)
-		VALUES (?, ?, ?, CAST(? AS {json}), CAST(? AS {time}), CAST(? AS {time})) ON CONFLICT (tenant, id) DO NOTHING`,
-		s.tenant, id, t.Title, string(EmptyObject), at(t.CreatedAt), at(t.UpdatedAt))
+	n, err := s.exec(ctx, threadTable.insertRow("threads")+` ON CONFLICT (tenant, id) DO NOTHING`,
+		append([]any{s.tenant}, threadTable.values(&t, s.db.dialect)...)...)
 	if err != nil {
 		return nil, false, err
 	}
 	if n == 0 { // another writer made it since we looked
-		if row, err = lockThread(ctx, s, id); err == nil && row == nil {
+		if locked, err = lockThread(ctx, s, id); err == nil && locked == nil {
 			err = errRetryTx // and another one deleted it
 		}
-		return row, false, err
+		return locked, false, err
 	}
-	return &lockedThread{threadRow: threadRow{ID: id, Title: t.Title, Attributes: columnJSON(EmptyObject),
-		CreatedAt: columnTime{Time: t.CreatedAt}, UpdatedAt: columnTime{Time: t.UpdatedAt}}}, true, nil
+	return &lockedThread{thread: &t}, true, nil
 }
 
 // writeThread writes the thread's own columns and what makes it findable, as far as they changed.
 func writeThread(ctx context.Context, s session, before, t *Thread, created bool) error {
+	// updated_at is for writeChanges to write.
+	_, old := threadTable.assignments(before, s.db.dialect, "id", "updated_at")
+	sets, args := threadTable.assignments(t, s.db.dialect, "id", "updated_at")
 	// Compared as text: 1 and 1.0 are found by the same searches, and yet the answer is what is stored.
-	if equal(before.Title, t.Title) && before.Attributes == t.Attributes && before.Source == t.Source && before.CreatedAt.Equal(t.CreatedAt) {
+	if slices.Equal(old, args) {
 		return nil
 	}
-	if _, err := s.exec(ctx, `UPDATE threads SET title = ?, attributes = CAST(? AS {json}), source = CAST(? AS {json}),
-			created_at = CAST(? AS {time}) WHERE tenant = ? AND id = ?`,
-		t.Title, string(t.Attributes), null(t.Source), s.db.dialect.formatTime(t.CreatedAt), s.tenant, t.ID); err != nil {
+	if _, err := s.exec(ctx, `UPDATE threads SET `+sets+` WHERE tenant = ? AND id = ?`,
+		append(args, s.tenant, t.ID)...); err != nil {
 		return err
 	}
-	if same, err := sameJSON(before, t); err != nil || same {
+	if same, err := sameProperties(before, t); err != nil || same {
 		return err
 	}
 	if !created {
-		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE tenant = ? AND thread_id = ?`, s.tenant, t.ID); err != nil {
+		if _, err := s.exec(ctx, `DELETE FROM thread_properties WHERE tenant = ? AND thread_id = ?`,
+			s.tenant, t.ID); err != nil {
 			return err
 		}
 	}
-	present, err := t.properties()
+	present, err := t.searchProperties()
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 // sqliteTime is how times are stored in SQLite: text that sorts as the times do.
 const sqliteTime = "2006-01-02 15:04:05.000000"
 
-// rfc3339 is the grammar of RFC 3339 section 5.6; time.Parse alone takes more (a comma before the digits, an hour of one digit).
+// rfc3339 is the grammar of RFC 3339 section 5.6; time.Parse alone takes more (a comma before the digits, an hour of
+// one digit).
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // isoformat is what Python's isoformat writes, besides a space for the T.
@@ -27,7 +28,8 @@ func ParseRFC3339(s string) (time.Time, error) {
 	if last := len(upper) - 1; upper[last] == 'z' {
 		upper[last] = 'Z'
 	}
-	leap := string(upper[17:19]) == "60" // a leap second, which neither Go nor the databases know, counts as the one after it
+	// A leap second, which neither Go nor the databases know, counts as the one after it.
+	leap := string(upper[17:19]) == "60"
 	if leap {
 		upper[17], upper[18] = '5', '9'
 	}
@@ -40,7 +42,7 @@ func ParseRFC3339(s string) (time.Time, error) {
 			return time.Time{}, errors.New("no RFC 3339 time")
 		}
 	}
-	t = Microseconds(t)
+	t = TruncateTime(t)
 	if t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, errors.New("a year outside 1 to 9999")
 	}
@@ -68,11 +70,11 @@ func FormatTime(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05.000000") + "+00:00"
 }
 
-// Microseconds returns t in UTC, cut to the microsecond.
-func Microseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// TruncateTime returns t in UTC, cut to the microsecond.
+func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// after returns the next updated_at: now, or a microsecond past old when the clock is not ahead of it.
-func after(old, now time.Time) time.Time {
+// nextUpdatedAt returns the next updated_at: now, or a microsecond past old when the clock is not ahead of it.
+func nextUpdatedAt(old, now time.Time) time.Time {
 	if next := old.Add(time.Microsecond); next.After(now) {
 		return next
 	}
@@ -84,7 +86,8 @@ func after(old, now time.Time) time.Time {
 // decimals. All else is left to the grammars.
 func parseStored(s string) (time.Time, bool) {
 	s = strings.TrimSuffix(s, "+00")
-	if len(s) < 19 || len(s) > len(sqliteTime) || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':' || len(s) > 19 && s[19] != '.' {
+	if len(s) < 19 || len(s) > len(sqliteTime) || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' ||
+		s[16] != ':' || len(s) > 19 && s[19] != '.' {
 		return time.Time{}, false
 	}
 	ok := true

@@ -43,8 +43,10 @@ func TestParseRFC3339(t *testing.T) {
 		{"six digits", "2024-05-15T15:00:00.123456Z", utc(2024, 5, 15, 15, 0, 0, 123_456*µs)},
 		{"seven digits are cut", "2024-05-15T15:00:00.1234567Z", utc(2024, 5, 15, 15, 0, 0, 123_456*µs)},
 		{"nine digits are cut, not rounded", "2024-05-15T15:00:00.123456999Z", utc(2024, 5, 15, 15, 0, 0, 123_456*µs)},
-		{"twelve digits are cut, not rounded", "2024-05-15T15:00:00.999999999999Z", utc(2024, 5, 15, 15, 0, 0, 999_999*µs)},
-		{"fifty digits", "2024-05-15T15:00:00.1234565" + strings.Repeat("9", 43) + "Z", utc(2024, 5, 15, 15, 0, 0, 123_456*µs)},
+		{"twelve digits are cut, not rounded", "2024-05-15T15:00:00.999999999999Z",
+			utc(2024, 5, 15, 15, 0, 0, 999_999*µs)},
+		{"fifty digits", "2024-05-15T15:00:00.1234565" + strings.Repeat("9", 43) + "Z",
+			utc(2024, 5, 15, 15, 0, 0, 123_456*µs)},
 		{"less than a microsecond", "2024-05-15T15:00:00.0000009Z", utc(2024, 5, 15, 15, 0, 0, 0)},
 		{"cut before 1970", "1969-12-31T23:59:59.9999999Z", utc(1969, 12, 31, 23, 59, 59, 999_999*µs)},
 		{"zero digits", "2024-05-15T15:00:00.000000000Z", utc(2024, 5, 15, 15, 0, 0, 0)},
@@ -200,7 +202,8 @@ func TestFormatTime(t *testing.T) {
 		{"one microsecond", utc(2024, 5, 15, 15, 0, 0, 1000), "2024-05-15T15:00:00.000001+00:00"},
 		{"less than a microsecond", utc(2024, 5, 15, 15, 0, 0, 999), "2024-05-15T15:00:00+00:00"},
 		{"nanoseconds are cut", utc(2024, 5, 15, 15, 0, 0, 999_999_999), "2024-05-15T15:00:00.999999+00:00"},
-		{"another zone", time.Date(2024, 5, 15, 15, 0, 0, 0, time.FixedZone("", 5*3600+1800)), "2024-05-15T09:30:00+00:00"},
+		{"another zone", time.Date(2024, 5, 15, 15, 0, 0, 0, time.FixedZone("", 5*3600+1800)),
+			"2024-05-15T09:30:00+00:00"},
 		{"first moment", utc(1, 1, 1, 0, 0, 0, 0), "0001-01-01T00:00:00+00:00"},
 		{"last moment", utc(9999, 12, 31, 23, 59, 59, 999_999_000), "9999-12-31T23:59:59.999999+00:00"},
 		{"before 1970", utc(1969, 12, 31, 23, 59, 59, 1000), "1969-12-31T23:59:59.000001+00:00"},
@@ -212,12 +215,12 @@ func TestFormatTime(t *testing.T) {
 				t.Errorf("FormatTime(%v) = %s, want %s", c.in, got, c.want)
 			}
 			back, err := ParseTime(got)
-			wantTime(t, "ParseTime("+got+")", back, err, Microseconds(c.in))
+			wantTime(t, "ParseTime("+got+")", back, err, TruncateTime(c.in))
 		})
 	}
 }
 
-func TestMicroseconds(t *testing.T) {
+func TestTruncateTime(t *testing.T) {
 	t.Parallel()
 	east := time.FixedZone("", 3600)
 	for _, c := range []struct {
@@ -231,7 +234,7 @@ func TestMicroseconds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			wantTime(t, "Microseconds("+c.in.String()+")", Microseconds(c.in), nil, c.want)
+			wantTime(t, "TruncateTime("+c.in.String()+")", TruncateTime(c.in), nil, c.want)
 		})
 	}
 }
@@ -255,8 +258,8 @@ func TestAfter(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			now := old.Add(c.now)
-			if got, want := after(old, now), old.Add(c.want); !got.Equal(want) {
-				t.Errorf("after(%v, %v) = %v, want %v", old, now, got, want)
+			if got, want := nextUpdatedAt(old, now), old.Add(c.want); !got.Equal(want) {
+				t.Errorf("nextUpdatedAt(%v, %v) = %v, want %v", old, now, got, want)
 			}
 		})
 	}
@@ -331,7 +334,8 @@ func TestScanInt(t *testing.T) {
 				t.Fatalf("columnInt.Scan(%v): %v, want the error kept for the row", c.in, err)
 			}
 			if got.int != c.want || (got.err != nil) != c.bad {
-				t.Errorf("columnInt.Scan(%v) = %d, %v, want %d, an error of the row: %t", c.in, got.int, got.err, c.want, c.bad)
+				t.Errorf("columnInt.Scan(%v) = %d, %v, want %d, an error of the row: %t", c.in, got.int, got.err,
+					c.want, c.bad)
 			}
 		})
 	}
@@ -365,8 +369,10 @@ func TestCheckUTF8(t *testing.T) {
 // text.
 func FuzzParseRFC3339(f *testing.F) {
 	for _, seed := range []string{
-		"2024-05-15T15:00:00Z", "2024-05-15t15:00:00z", "2024-05-15T15:00:00.123456789+05:30", "2024-05-15 15:00:00", "0001-01-01T00:00:00Z",
-		"0001-01-01T00:00:00+00:01", "0000-12-31T23:59:59-00:01", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59-00:01", "2016-12-31T23:59:60Z",
+		"2024-05-15T15:00:00Z", "2024-05-15t15:00:00z", "2024-05-15T15:00:00.123456789+05:30", "2024-05-15 15:00:00",
+		"0001-01-01T00:00:00Z",
+		"0001-01-01T00:00:00+00:01", "0000-12-31T23:59:59-00:01", "9999-12-31T23:59:59.9999999Z",
+		"9999-12-31T23:59:59-00:01", "2016-12-31T23:59:60Z",
 		"2024-05-15T15:00:00,5Z", "2024-02-30T00:00:00Z", "2024-05-15T15:00:00+24:00", "2024-05-15T24:00:00Z", "",
 	} {
 		f.Add(seed)
@@ -389,7 +395,8 @@ func FuzzParseRFC3339(f *testing.F) {
 			t.Fatalf("ParseRFC3339(%q) = %v, want %v (%v)", s, got, reference, err)
 		}
 		text := FormatTime(got)
-		for name, parse := range map[string]func(string) (time.Time, error){"ParseTime": ParseTime, "ParseRFC3339": ParseRFC3339} {
+		for name, parse := range map[string]func(string) (time.Time, error){"ParseTime": ParseTime,
+			"ParseRFC3339": ParseRFC3339} {
 			if back, err := parse(text); err != nil || !back.Equal(got) {
 				t.Fatalf("%s(FormatTime(%v)) = %v, %v, want the same time", name, got, back, err)
 			}

@@ -15,7 +15,8 @@ func (db *DB) read(ctx context.Context, fn func(session) error) error {
 			return err
 		}
 		defer conn.Close()
-		if err := db.asRetryable(fn(session{db: db, conn: conn, whole: db.options.Path == Memory, on: conn})); err != nil {
+		s := session{db: db, conn: conn, uncancellable: db.options.Path == Memory, queryer: conn}
+		if err := db.asRetryable(fn(s)); err != nil {
 			return err
 		}
 		// The SQLite driver leaves out what it is given after the context has ended, and says nothing: an empty answer
@@ -37,7 +38,7 @@ func (sc Scope) read(ctx context.Context, fn func(session) error) error {
 func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
 	db := sc.db
 	return db.transaction(ctx, db.reader, func(s session) error {
-		if _, err := s.exec(ctx, db.dialect.snapshot); err != nil {
+		if _, err := s.exec(ctx, db.dialect.snapshotStatement); err != nil {
 			return err
 		}
 		s.tenant = sc.tenant
@@ -47,7 +48,8 @@ func (sc Scope) snapshot(ctx context.Context, fn func(session) error) error {
 
 // commitOptions say how a write is to be committed.
 type commitOptions struct {
-	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a transaction.)
+	// needsSavepoint: fn may return an [*Error] after it has written. (On SQLite, writers at the same time share a
+	// transaction.)
 	needsSavepoint bool
 	// oneStatement: fn runs a single statement, which is a transaction by itself. When its connection is lost it runs
 	// again, perhaps after it was stored: it must find out by itself, as an append does by the message's id.
@@ -59,16 +61,18 @@ type commitOptions struct {
 // may run more than once: when the database undid the transaction in favour of
 // another one, when a connection was lost, and on SQLite when another process was
 // writing. Its statements must have the context that it is given.
-func (sc Scope) commit(ctx context.Context, o commitOptions, fn func(context.Context, session) ([]change, error)) error {
+func (sc Scope) commit(
+	ctx context.Context, o commitOptions, fn func(context.Context, session) ([]threadChange, error),
+) error {
 	db := sc.db
 	ctx = context.WithValue(ctx, committing{}, true)
-	var changes []change
+	var changes []threadChange
 	run := func(s session) (err error) {
 		s.tenant = sc.tenant
 		if changes, err = fn(ctx, s); err != nil {
 			return err
 		}
-		return record(ctx, s, changes)
+		return writeChanges(ctx, s, changes)
 	}
 	err := db.retry(ctx, func() error {
 		switch {
@@ -96,7 +100,7 @@ func (db *DB) statement(ctx context.Context, fn func(session) error) error {
 		return err
 	}
 	defer conn.Close()
-	return db.asRetryable(fn(session{db: db, conn: conn, on: conn}))
+	return db.asRetryable(fn(session{db: db, conn: conn, queryer: conn}))
 }
 
 // duplicateAsConflict returns the error of a write that has checked its message ids: one that is taken all the same
@@ -115,13 +119,13 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	}
 	defer conn.Close()
 	_, begun := session{db: db}.translate("BEGIN")
-	whole := db.options.Path == Memory
-	tx, err := conn.BeginTxx(session{whole: whole}.uncancelled(ctx), nil)
+	inMemory := db.options.Path == Memory
+	tx, err := conn.BeginTxx(session{uncancellable: inMemory}.statementContext(ctx), nil)
 	begun()
 	if err != nil {
 		return db.asRetryable(err)
 	}
-	if err := fn(session{db: db, conn: conn, inTx: true, whole: whole, on: tx}); err != nil {
+	if err := fn(session{db: db, conn: conn, inTx: true, uncancellable: inMemory, queryer: tx}); err != nil {
 		_, undone := session{db: db}.translate("ROLLBACK")
 		_ = tx.Rollback() // the error that matters is fn's
 		undone()
@@ -130,7 +134,8 @@ func (db *DB) transaction(ctx context.Context, pool *sqlx.DB, fn func(session) e
 	_, committed := session{db: db}.translate("COMMIT")
 	defer committed()
 	err = tx.Commit()
-	if err != nil && db.group != nil { // SQLite's transaction may still be open, and database/sql would hand it to the next
+	// SQLite's transaction may still be open, and database/sql would hand it to the next.
+	if err != nil && db.group != nil {
 		_, _ = conn.ExecContext(context.Background(), "ROLLBACK")
 	}
 	return err

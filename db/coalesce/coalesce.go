@@ -1,3 +1,13 @@
+// Package coalesce lets requests at the same time share work: a statement
+// ([Coalescer]), or a transaction (db's group commit, on a [Queue]). Nobody waits
+// for others to come: what comes while work is under way is the next batch. It
+// imports nothing of ours.
+//
+// Which requests can share a statement, the canJoin of a Coalescer says. There are
+// three in db, and all of them refuse requests of different scopes, that is tenants:
+//   - appendRequest (messages_append.go): on PostgreSQL, one message for each thread; on SQLite any.
+//   - findRequest (threads_find.go): searches for one property, with the same limit, offset and columns.
+//   - threadRequest (messages_window.go): single threads, with the same window of messages and the same columns.
 package coalesce
 
 import (
@@ -12,7 +22,8 @@ type Limits struct {
 	Batches int
 	// MaxWait is how long a request waits for its batch to begin.
 	MaxWait time.Duration
-	// FallbackOnTimeout: who has waited that long runs alone, since there are other connections. Else it fails with Busy.
+	// FallbackOnTimeout: who has waited that long runs alone, since there are other connections. Else it fails with
+	// Busy.
 	FallbackOnTimeout bool
 	Busy              error
 	// IsFinal reports whether the error of a batch would be that of a request alone, too: it is not run again.
@@ -29,8 +40,9 @@ const maxBatch = 64
 // little more for ten than for one. It is safe for concurrent use.
 type Coalescer[T any] struct {
 	limits Limits
-	// canJoin reports whether one more can be part of a batch, which is not empty.
-	canJoin func(one *T, batch []*T) bool
+	// canJoin reports whether one more request can be part of a batch, which is not empty and whose requests can all
+	// share a statement.
+	canJoin func(request *T, batch []*T) bool
 	// runBatch runs the statement, and puts what came of it into each.
 	runBatch func(ctx context.Context, batch []*T) error
 	queue    Queue[*waiter[T]]
@@ -54,7 +66,7 @@ type inflight struct {
 // New returns a Coalescer.
 func New[T any](
 	l Limits,
-	canJoin func(one *T, batch []*T) bool,
+	canJoin func(request *T, batch []*T) bool,
 	runBatch func(ctx context.Context, batch []*T) error,
 ) *Coalescer[T] {
 	c := &Coalescer[T]{limits: l, canJoin: canJoin, runBatch: runBatch}
@@ -65,9 +77,9 @@ func New[T any](
 // Do runs a request in a batch with others if there are any, and by runOne else:
 // at once, or after the batch it was in has failed, which may be for another one's
 // sake. When it returns the context's error, the batch may still be writing the
-// result into one: the caller must not read it.
-func (c *Coalescer[T]) Do(ctx context.Context, one *T, runOne func() error) error {
-	w := &waiter[T]{request: one, done: make(chan struct{})}
+// result into the request: the caller must not read it.
+func (c *Coalescer[T]) Do(ctx context.Context, request *T, runOne func() error) error {
+	w := &waiter[T]{request: request, done: make(chan struct{})}
 	if c.queue.PushUnlessIdle(w) {
 		defer c.queue.Done()
 		return runOne()

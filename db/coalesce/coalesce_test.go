@@ -15,7 +15,8 @@ func TestBatchPanics(t *testing.T) {
 	ctx := context.Background()
 	release := make(chan struct{})
 	var shared int // how many were in the batch
-	limits := Limits{Batches: 1, MaxWait: time.Minute, IsFinal: func(error) bool { return false }, Go: func(fn func()) { go fn() }}
+	limits := Limits{Batches: 1, MaxWait: time.Minute, IsFinal: func(error) bool { return false },
+		Go: func(fn func()) { go fn() }}
 	c := New(limits, func(*int, []*int) bool { return true }, func(_ context.Context, all []*int) error {
 		shared = len(all)
 		panic("in a batch")

@@ -1,7 +1,3 @@
-// Package coalesce lets requests at the same time share work: a statement
-// ([Coalescer]), or a transaction (db's group commit, on a [Queue]). Nobody waits
-// for others to come: what comes while work is under way is the next batch. It
-// imports nothing of ours.
 package coalesce
 
 import (

@@ -32,12 +32,14 @@ func testAdd(t *testing.T, driver db.Driver) {
 		role     db.Role
 		sequence int
 	}{{db.RoleUser, 2}, {db.RoleSystem, 0}, {db.RoleAssistant, 3}, {db.RoleSystem, 0}, {db.RoleUser, 4}} {
-		got, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{{ID: ptr(number("m", i)), Role: c.role}})
+		got, _, err := store.Scope("").Messages().Add(ctx, "t",
+			[]db.MessagePatch{{ID: ptr(number("m", i)), Role: c.role}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, number("message ", i), shown(t, got[0]), message{ID: number("m", i), ThreadID: "t", Role: c.role, Sequence: c.sequence,
-			Attributes: map[string]any{}, Timestamp: clock.Now()})
+		diff(t, number("message ", i), shown(t, got[0]),
+			message{ID: number("m", i), ThreadID: "t", Role: c.role, Sequence: c.sequence,
+				Attributes: map[string]any{}, Timestamp: clock.Now()})
 	}
 	var order []string
 	for _, m := range all(t, store, "t") {
@@ -100,8 +102,11 @@ func testAddRetry(t *testing.T, driver db.Driver) {
 		{"without the timestamp", omit(func(p *db.MessagePatch) { p.Timestamp = db.Opt[*time.Time]{} }), true},
 		{"timestamp null", omit(func(p *db.MessagePatch) { p.Timestamp = null[*time.Time]() }), true},
 		{"another timestamp", omit(func(p *db.MessagePatch) { p.Timestamp = some(start) }), false},
-		{"numbers spelled otherwise", omit(func(p *db.MessagePatch) { p.Attributes = givenObject(t, `{"k":1e-1}`) }), true},
-		{"another number", omit(func(p *db.MessagePatch) { p.Attributes = givenObject(t, `{"k":0.10000000000000000001}`) }), false},
+		{"numbers spelled otherwise", omit(func(p *db.MessagePatch) { p.Attributes = givenObject(t, `{"k":1e-1}`) }),
+			true},
+		{"another number", omit(func(p *db.MessagePatch) {
+			p.Attributes = givenObject(t, `{"k":0.10000000000000000001}`)
+		}), false},
 		{"another role", omit(func(p *db.MessagePatch) { p.Role = db.RoleUser }), false},
 		{"other content", omit(func(p *db.MessagePatch) { p.Content = some("text ") }), false},
 		{"content omitted", omit(func(p *db.MessagePatch) { p.Content = db.Opt[*string]{} }), false},
@@ -114,23 +119,30 @@ func testAddRetry(t *testing.T, driver db.Driver) {
 		{"another toolCallId", omit(func(p *db.MessagePatch) { p.ToolCallID = some("x") }), false},
 		{"toolCalls omitted", omit(func(p *db.MessagePatch) { p.ToolCalls = db.Opt[db.JSON]{} }), false},
 		{"other arguments", omit(func(p *db.MessagePatch) {
-			p.ToolCalls = document(db.EncodeToolCalls([]db.ToolCall{{CallID: "c1", Type: "function", Function: db.ToolCallFunction{Name: "f", Arguments: `{"x":1}`}}}))
+			p.ToolCalls = document(db.EncodeToolCalls([]db.ToolCall{{CallID: "c1", Type: "function",
+				Function: db.ToolCallFunction{Name: "f", Arguments: `{"x":1}`}}}))
 		}), false},
 		{"attributes omitted", omit(func(p *db.MessagePatch) { p.Attributes = db.Opt[db.JSON]{} }), false},
 		{"source omitted", omit(func(p *db.MessagePatch) { p.Source = db.Opt[db.JSON]{} }), false},
 		{"another source", omit(func(p *db.MessagePatch) { p.Source = givenObject(t, `{"id":"u2"}`) }), false},
 		{"attachments omitted", omit(func(p *db.MessagePatch) { p.Attachments = db.Opt[db.JSON]{} }), false},
 		{"another attachment status", omit(func(p *db.MessagePatch) {
-			p.Attachments = document(db.EncodeAttachments([]db.Attachment{{Filename: "a.txt", MimeType: ptr("text/plain"), FileID: ptr("f1"),
-				StoragePath: ptr("p"), StorageBackend: ptr("local"), Status: db.AttachmentFailed, Attributes: object(t, `{"s":1}`)}}))
+			p.Attachments = document(db.EncodeAttachments([]db.Attachment{{Filename: "a.txt",
+				MimeType: ptr("text/plain"), FileID: ptr("f1"),
+				StoragePath: ptr("p"), StorageBackend: ptr("local"), Status: db.AttachmentFailed,
+				Attributes: object(t, `{"s":1}`)}}))
 		}), false},
 		{"metrics omitted", omit(func(p *db.MessagePatch) { p.Metrics = db.Opt[db.JSON]{} }), false},
-		{"other metrics", omit(func(p *db.MessagePatch) { p.Metrics = document(db.EncodeMetrics(db.Metrics{Model: ptr("gpt")})) }), false},
+		{"other metrics", omit(func(p *db.MessagePatch) {
+			p.Metrics = document(db.EncodeMetrics(db.Metrics{Model: ptr("gpt")}))
+		}), false},
 		{"bare, again", withID("bare", db.MessagePatch{Role: db.RoleUser}), true},
-		{"bare, defaults spelled out", withID("bare", db.MessagePatch{Role: db.RoleUser, Content: null[*string](), Attributes: givenObject(t, `{}`),
-			Metrics: document(db.EncodeMetrics(db.Metrics{}))}), true},
+		{"bare, defaults spelled out", withID("bare",
+			db.MessagePatch{Role: db.RoleUser, Content: null[*string](), Attributes: givenObject(t, `{}`),
+				Metrics: document(db.EncodeMetrics(db.Metrics{}))}), true},
 		{"bare, with empty content", withID("bare", db.MessagePatch{Role: db.RoleUser, Content: some("")}), false},
-		{"bare, with empty parts", withID("bare", db.MessagePatch{Role: db.RoleUser, Parts: document(db.EncodeParts(nil))}), true},
+		{"bare, with empty parts", withID("bare",
+			db.MessagePatch{Role: db.RoleUser, Parts: document(db.EncodeParts(nil))}), true},
 	} {
 		got, err := add("t", c.patch)
 		if c.same {
@@ -240,12 +252,14 @@ func testInvalid(t *testing.T, driver db.Driver) {
 		{"toolCallId with NUL", db.MessagePatch{Role: db.RoleUser, ToolCallID: some("\x00")}, []any{"toolCallId"}},
 		{"tool without toolCallId", db.MessagePatch{Role: db.RoleTool}, []any{"toolCallId"}},
 		{"tool with empty toolCallId", db.MessagePatch{Role: db.RoleTool, ToolCallID: some("")}, []any{"toolCallId"}},
-		{"content and parts", db.MessagePatch{Role: db.RoleUser, Content: some("x"), Parts: mustDocument(db.EncodeParts([]db.Part{db.TextPart{Text: "x"}}))}, []any{"parts"}},
+		{"content and parts", db.MessagePatch{Role: db.RoleUser, Content: some("x"),
+			Parts: mustDocument(db.EncodeParts([]db.Part{db.TextPart{Text: "x"}}))}, []any{"parts"}},
 		{"no role", db.MessagePatch{}, []any{"role"}},
 	} {
 		_, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{user("fine"), c.patch})
 		wantCode(t, c.name+", Add", err, db.Invalid, append([]any{1}, c.path...)...)
-		_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("fine"), c.patch)})
+		_, err = store.Scope("").Threads().Save(ctx,
+			db.ThreadPatch{ID: ptr("t"), Messages: list(user("fine"), c.patch)})
 		wantCode(t, c.name+", Save", err, db.Invalid, append([]any{"messages", 1}, c.path...)...)
 	}
 	for _, c := range []struct {
@@ -264,7 +278,8 @@ func testInvalid(t *testing.T, driver db.Driver) {
 	if n := len(all(t, store, "t")); n != 0 {
 		t.Errorf("%d messages were stored", n)
 	}
-	if _, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &longest, Messages: list(withID(longest, user("x")))}); err != nil {
+	if _, err := store.Scope("").Threads().Save(ctx,
+		db.ThreadPatch{ID: &longest, Messages: list(withID(longest, user("x")))}); err != nil {
 		t.Errorf("ids of 255 code points: %v", err)
 	}
 }
@@ -300,7 +315,8 @@ func testDelete(t *testing.T, driver db.Driver) {
 		if got, err := store.Scope("").Threads().ByIDs(ctx, []string{id}); len(got) != 0 || err != nil {
 			t.Errorf("ByIDs(%.10q) = %v, %v", id, got, err)
 		}
-		if got, err := store.Scope("").Messages().ListByThreads(ctx, []string{id}, db.NewWindow(nil, nil, nil, nil, nil)); len(got) != 0 || err != nil {
+		if got, err := store.Scope("").Messages().ListByThreads(ctx, []string{id},
+			db.NewWindow(nil, nil, nil, nil, nil)); len(got) != 0 || err != nil {
 			t.Errorf("ListByThreads(%.10q) = %v, %v", id, got, err)
 		}
 	}

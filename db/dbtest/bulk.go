@@ -37,25 +37,30 @@ func Bulk(t testing.TB, o db.Options, n, messages int) {
 		object = func(pairs string) string { return "jsonb_build_object(" + pairs + ")" }
 		at = "timestamptz '2026-01-01 00:00:00+00' + i * interval '1 microsecond'"
 	} else {
-		at = "strftime('%Y-%m-%d %H:%M:%S', '2026-01-01', '+' || (i / 1000000) || ' seconds') || printf('.%06d', i % 1000000)"
+		at = "strftime('%Y-%m-%d %H:%M:%S', '2026-01-01', '+' || (i / 1000000) || ' seconds') || printf('.%06d', i " +
+			"% 1000000)"
 	}
 	with := func(count int) string { return strings.ReplaceAll(from, "$n", strconv.Itoa(count)) }
 	customer := fmt.Sprintf("CAST(i %% %d AS text)", customers)
 	priority := "CASE WHEN i % 4 = 0 THEN 'high' ELSE 'low' END"
 	half := messages / 2
 	statements := []string{
-		fmt.Sprintf(`INSERT INTO threads (id, title, attributes, source, created_at, updated_at, last_sequence, user_count, assistant_count)
+		fmt.Sprintf(`INSERT INTO threads (id, title, attributes, source, created_at, updated_at, last_sequence, `+
+			`user_count, assistant_count)
 			%s SELECT %s, 'Bulk', %s, %s, %s, %s, %d, %d, %d FROM s`, with(n), pad,
-			object("'customer', "+customer+", 'priority', "+priority+", 'kind', 'all'"), object("'name', 'slack', 'channel', 'C' || "+customer), at, at,
+			object("'customer', "+customer+", 'priority', "+priority+", 'kind', 'all'"),
+			object("'name', 'slack', 'channel', 'C' || "+customer), at, at,
 			messages, messages-half, half),
 	}
-	for key, value := range map[string]string{"a:customer": customer, "a:priority": priority, "a:kind": "'all'", "n:name": "'slack'", "n:channel": `'slack":"C' || ` + customer} {
+	for key, value := range map[string]string{"a:customer": customer, "a:priority": priority, "a:kind": "'all'",
+		"n:name": "'slack'", "n:channel": `'slack":"C' || ` + customer} {
 		statements = append(statements, fmt.Sprintf(`INSERT INTO thread_properties (thread_id, key, value)
 			%s SELECT %s, '%s', ':"' || %s || '"' FROM s`, with(n), pad, key, value))
 	}
 	for m := range messages {
 		role := []string{"user", "assistant"}[m%2]
-		statements = append(statements, fmt.Sprintf(`INSERT INTO messages (id, thread_id, sequence, role, content, "timestamp")
+		statements = append(statements,
+			fmt.Sprintf(`INSERT INTO messages (id, thread_id, sequence, role, content, "timestamp")
 			%s SELECT %s || '/%d', %s, %d, '%s', 'message', %s FROM s`, with(n), pad, m, pad, m+1, role, at))
 	}
 	tx, err := raw.Begin()

@@ -52,7 +52,8 @@ func testParallelAdd(t *testing.T, driver db.Driver) {
 			if i == 0 {
 				p.Role = db.RoleSystem
 			}
-			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, "t", []db.MessagePatch{withID(fmt.Sprintf("%d/%d", w, i), p)})
+			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, "t",
+				[]db.MessagePatch{withID(fmt.Sprintf("%d/%d", w, i), p)})
 			if err != nil {
 				return err
 			}
@@ -88,7 +89,9 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 	add := func(round int, bad bool) {
 		t.Helper()
 		for _, err := range together(threads, func(i int) error {
-			p := withID(fmt.Sprintf("%d/%d", round, i), db.MessagePatch{Role: []db.Role{db.RoleUser, db.RoleSystem, db.RoleAssistant}[i%3], Content: db.Some(ptr(fmt.Sprintf(`"%d\{,}é`, i))), Attributes: givenObject(t, `{"a":"\\\""}`)})
+			p := withID(fmt.Sprintf("%d/%d", round, i),
+				db.MessagePatch{Role: []db.Role{db.RoleUser, db.RoleSystem, db.RoleAssistant}[i%3],
+					Content: db.Some(ptr(fmt.Sprintf(`"%d\{,}é`, i))), Attributes: givenObject(t, `{"a":"\\\""}`)})
 			if bad && i%8 == 0 {
 				p.ID = ptr("taken")
 			}
@@ -102,7 +105,8 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 			if err != nil {
 				return fmt.Errorf("writer %d: %w", i, err)
 			}
-			if thread == nil || thread.ID != number("t", i) || *got[0].Content != *p.Content.Value || got[0].ThreadID != thread.ID {
+			if thread == nil || thread.ID != number("t", i) || *got[0].Content != *p.Content.Value ||
+				got[0].ThreadID != thread.ID {
 				return fmt.Errorf("writer %d got %+v of %+v", i, got[0], thread)
 			}
 			return nil
@@ -117,15 +121,18 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 		t.Errorf("%d appends took %d statements; they should share some", threads*rounds, n)
 	}
 	add(rounds, true)
-	// Two writers choose the same id for different threads, at once, while others save: one of them has it, and nothing is half written.
+	// Two writers choose the same id for different threads, at once, while others save: one of them has it, and nothing
+	// is half written.
 	for round := range rounds {
 		var won [threads / 4]atomic.Int32
 		for _, err := range together(threads, func(i int) error {
 			if i >= threads/2 {
-				_, err := store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("t", i)), Title: db.Some(ptr(number("round", round)))})
+				_, err := store.Scope("").Threads().Save(ctx,
+					db.ThreadPatch{ID: ptr(number("t", i)), Title: db.Some(ptr(number("round", round)))})
 				return err
 			}
-			_, _, err := store.Scope("").Messages().Add(ctx, number("pair", i), []db.MessagePatch{withID(fmt.Sprintf("same %d/%d", round, i/2), user("x"))})
+			_, _, err := store.Scope("").Messages().Add(ctx, number("pair", i),
+				[]db.MessagePatch{withID(fmt.Sprintf("same %d/%d", round, i/2), user("x"))})
 			if err == nil {
 				won[i/2].Add(1)
 			}
@@ -155,7 +162,8 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 			t.Errorf("thread %d has %d messages, want %d", i, len(th.Messages), want)
 		}
 		for n, m := range th.Messages {
-			if sequence := map[bool]int{true: 0, false: n + 1}[m.Role == db.RoleSystem]; m.Sequence != sequence || m.ID != fmt.Sprintf("%d/%d", n, i) {
+			if sequence := map[bool]int{true: 0, false: n + 1}[m.Role == db.RoleSystem]; m.Sequence != sequence ||
+				m.ID != fmt.Sprintf("%d/%d", n, i) {
 				t.Errorf("message %d of thread %d: %+v", n, i, m)
 			}
 		}
@@ -167,7 +175,8 @@ func testSharedAdd(t *testing.T, driver db.Driver) {
 func testSharedRead(t *testing.T, driver db.Driver) {
 	seen := &Statements{}
 	o := Options(t, driver)
-	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector, MaxWait: time.Minute}) // shares on a busy machine, too
+	// shares on a busy machine, too
+	store := OpenOptions(t, o, db.Hooks{Connector: seen.Connector, MaxWait: time.Minute})
 	const threads = 40
 	sizes := []int{0, 1, 30, 199, 200, 201, 450} // about what is read in a batch, and beyond
 	for i := range threads {
@@ -179,9 +188,11 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 			}
 			messages = append(messages, withID(fmt.Sprintf("%d/%d", i, m), db.MessagePatch{Role: role}))
 		}
-		save(t, store, db.ThreadPatch{ID: ptr(number("t", i)), Attributes: givenObject(t, fmt.Sprintf(`{"n":%d}`, i%8)), Messages: &messages})
+		save(t, store, db.ThreadPatch{ID: ptr(number("t", i)), Attributes: givenObject(t, fmt.Sprintf(`{"n":%d}`, i%8)),
+			Messages: &messages})
 	}
-	windows := []db.Window{db.NewWindow(nil, nil, nil, nil, nil), db.NewWindow(ptr(3), nil, nil, nil, nil), db.NewWindow(nil, ptr(210), nil, nil, nil), db.NewWindow(nil, ptr(5), ptr(2), ptr(190), nil)}
+	windows := []db.Window{db.NewWindow(nil, nil, nil, nil, nil), db.NewWindow(ptr(3), nil, nil, nil, nil),
+		db.NewWindow(nil, ptr(210), nil, nil, nil), db.NewWindow(nil, ptr(5), ptr(2), ptr(190), nil)}
 	read := func(reader int) error {
 		id, w := number("t", reader%(threads+1)), windows[reader/8%len(windows)] // the last is unknown
 		thread, messages, err := store.Scope("").Messages().ListWithThread(ctx, id, w)
@@ -218,7 +229,8 @@ func testSharedRead(t *testing.T, driver db.Driver) {
 		if reader%(threads+1) != 2 {
 			return read(reader)
 		}
-		if _, _, err := store.Scope("").Messages().ListWithThread(ctx, "t2", windows[0]); err == nil || !strings.Contains(err.Error(), "2/0") {
+		if _, _, err := store.Scope("").Messages().ListWithThread(ctx, "t2", windows[0]); err == nil ||
+			!strings.Contains(err.Error(), "2/0") {
 			return fmt.Errorf("the broken thread: %v, want an error that tells the message", err)
 		}
 		return nil
@@ -265,7 +277,8 @@ func testParallelErrors(t *testing.T, driver db.Driver) {
 		want := db.Conflict
 		switch i % 4 {
 		case 0: // fails when the thread has been made and its messages are put in
-			_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("new", i)), Messages: list(user("x"), withID("taken", user("y")))})
+			_, err = store.Scope("").Threads().Save(ctx,
+				db.ThreadPatch{ID: ptr(number("new", i)), Messages: list(user("x"), withID("taken", user("y")))})
 		case 1:
 			_, _, err = store.Scope("").Messages().Add(ctx, "nowhere", []db.MessagePatch{user("x")})
 			want = db.NotFound
@@ -294,8 +307,8 @@ func testParallelErrors(t *testing.T, driver db.Driver) {
 	if got := load(t, store, "new0"); got != nil {
 		t.Errorf("a save that failed left %+v", got)
 	}
-	// All wait at first, and share a few. Half of them, who append to nowhere or what is taken, then ask once more, each
-	// perhaps alone.
+	// All wait at first, and share a few. Half of them, who append to nowhere or what is taken, then ask once more,
+	// each perhaps alone.
 	if n := seen.Transactions() - int(begun.Load()); driver == db.SQLite && n > writers/2+5 {
 		t.Errorf("%d writers at once took %d transactions; they should share them", writers, n)
 	}
@@ -311,7 +324,9 @@ func testParallelSave(t *testing.T, driver db.Driver) {
 			var err error
 			switch (w + i) % 4 {
 			case 0: // two threads, whose writers meet in both orders
-				_, err = store.Scope("").Threads().Save(ctx, db.ThreadPatch{ID: &id, Attributes: givenObject(t, `{"a":1}`), Messages: list(user("x"), withID(id+"/kept", user("y")), user("z"))})
+				_, err = store.Scope("").Threads().Save(ctx,
+					db.ThreadPatch{ID: &id, Attributes: givenObject(t, `{"a":1}`),
+						Messages: list(user("x"), withID(id+"/kept", user("y")), user("z"))})
 			case 1:
 				_, _, err = store.Scope("").Messages().Add(ctx, id, []db.MessagePatch{user("x"), user("y")})
 				if db.NotFound.Is(err) {
@@ -322,7 +337,8 @@ func testParallelSave(t *testing.T, driver db.Driver) {
 					_, err = store.Scope("").Threads().Delete(ctx, id)
 				}
 			case 3:
-				_, err = store.Scope("").Messages().ListByThreads(ctx, []string{"t0", "t1", "t2"}, db.NewWindow(nil, ptr(3), nil, nil, nil))
+				_, err = store.Scope("").Messages().ListByThreads(ctx, []string{"t0", "t1", "t2"},
+					db.NewWindow(nil, ptr(3), nil, nil, nil))
 			}
 			if err != nil && !db.Conflict.Is(err) {
 				return err
@@ -352,7 +368,8 @@ func testSaveWhileDeleting(t *testing.T, driver db.Driver) {
 		for range 40 {
 			var err error
 			if w%2 == 0 {
-				_, err = stores[w/2%2].Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("t"), Messages: list(user("x"))})
+				_, err = stores[w/2%2].Scope("").Threads().Save(ctx,
+					db.ThreadPatch{ID: ptr("t"), Messages: list(user("x"))})
 			} else {
 				_, err = stores[w/2%2].Scope("").Threads().Delete(ctx, "t")
 			}
@@ -385,7 +402,8 @@ func testParallelIDs(t *testing.T, driver db.Driver) {
 	})
 	t.Run("in many threads: all but one conflict", func(t *testing.T) {
 		failed := together(7, func(w int) error {
-			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, number("t", w+1), []db.MessagePatch{withID("contested", user("same"))})
+			_, _, err := stores[w%2].Scope("").Messages().Add(ctx, number("t", w+1),
+				[]db.MessagePatch{withID("contested", user("same"))})
 			return err
 		})
 		if len(failed) != 6 {
@@ -397,7 +415,8 @@ func testParallelIDs(t *testing.T, driver db.Driver) {
 	})
 	t.Run("one new thread", func(t *testing.T) {
 		for _, err := range together(8, func(w int) error {
-			_, err := stores[w%2].Scope("").Threads().Save(ctx, db.ThreadPatch{ID: ptr("new"), Title: some(number("by ", w))})
+			_, err := stores[w%2].Scope("").Threads().Save(ctx,
+				db.ThreadPatch{ID: ptr("new"), Title: some(number("by ", w))})
 			return err
 		}) {
 			t.Error(err)

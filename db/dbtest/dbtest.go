@@ -51,7 +51,8 @@ func server(t testing.TB, variable string) string {
 	t.Helper()
 	url := os.Getenv(variable)
 	if url == "" {
-		t.Fatalf("%s is not set: run the tests by `make test`, or one package by `.ci/with-postgres go test ./db`, which bring PostgreSQL and pgbouncer up", variable)
+		t.Fatalf("%s is not set: run the tests by `make test`, or one package by `.ci/with-postgres go test ./db`, "+
+			"which bring PostgreSQL and pgbouncer up", variable)
 	}
 	return url
 }

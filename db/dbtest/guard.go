@@ -20,10 +20,14 @@ type guard struct {
 }
 
 // domainWrite matches a statement that changes what clients have stored.
-var domainWrite = regexp.MustCompile(`(?i)\b(INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE(\s+OR\s+\w+)?|DELETE\s+FROM)\s+(threads|messages|thread_properties)\b`)
+var domainWrite = regexp.MustCompile(
+	`(?i)\b(INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE(\s+OR\s+\w+)?|DELETE\s+FROM)\s+(threads|messages|thread_properties)\b`,
+)
 
 // domainTable matches a statement on a table of tenants' rows.
-var domainTable = regexp.MustCompile(`(?i)\b(FROM|JOIN|INTO|UPDATE(\s+OR\s+\w+)?)\s+(threads|messages|thread_properties)\b`)
+var domainTable = regexp.MustCompile(
+	`(?i)\b(FROM|JOIN|INTO|UPDATE(\s+OR\s+\w+)?)\s+(threads|messages|thread_properties)\b`,
+)
 
 func (g *guard) saw(ctx context.Context, text string, _ []driver.NamedValue) {
 	if !g.on.Load() {
@@ -34,7 +38,8 @@ func (g *guard) saw(ctx context.Context, text string, _ []driver.NamedValue) {
 	}
 	// As often as a table is named, at least.
 	if tables := len(domainTable.FindAllString(text, -1)); strings.Count(text, "tenant") < tables {
-		g.t.Errorf("a statement on %d tables of tenants names the tenant less often: %s", tables, strings.Join(strings.Fields(text), " "))
+		g.t.Errorf("a statement on %d tables of tenants names the tenant less often: %s", tables,
+			strings.Join(strings.Fields(text), " "))
 	}
 }
 

@@ -21,13 +21,17 @@ func testPages(t *testing.T, driver db.Driver) {
 		}
 		return got
 	}
-	places := []*db.Cursor{nil, {UpdatedAt: start, ID: "b"}, {UpdatedAt: start.Add(500 * time.Millisecond), ID: "between"},
+	places := []*db.Cursor{nil, {UpdatedAt: start, ID: "b"},
+		{UpdatedAt: start.Add(500 * time.Millisecond), ID: "between"},
 		{UpdatedAt: start, ID: "0"}, // before the first by id, and no thread's
-		{UpdatedAt: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), ID: "newest"}, {UpdatedAt: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), ID: "oldest"}}
+		{UpdatedAt: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), ID: "newest"},
+		{UpdatedAt: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), ID: "oldest"}}
 	for _, after := range places {
 		for _, before := range places {
 			for _, fromEnd := range []bool{false, true} {
-				diff(t, "a page of an empty store", page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, LookBeyondCursors: true}), &db.Page{})
+				diff(t, "a page of an empty store",
+					page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, LookBeyondCursors: true}),
+					&db.Page{})
 			}
 		}
 	}
@@ -72,7 +76,8 @@ func testPages(t *testing.T, driver db.Driver) {
 		for j, before := range places {
 			for _, limit := range []int{0, 1, 3, 100} {
 				for _, fromEnd := range []bool{false, true} {
-					if driver == db.PostgreSQL && (i+j+limit)%3 != 0 { // all on SQLite; a share on PostgreSQL, where each is a round trip
+					// all on SQLite; a share on PostgreSQL, where each is a round trip
+					if driver == db.PostgreSQL && (i+j+limit)%3 != 0 {
 						continue
 					}
 					from, to := 0, len(all)
@@ -100,7 +105,8 @@ func testPages(t *testing.T, driver db.Driver) {
 						t.Errorf("not asking beyond the cursors, %+v has more than %+v", less, got)
 					}
 					diff(t, fmt.Sprintf("after %v before %v limit %d from the end %v", after, before, limit, fromEnd),
-						[]any{ids(got.Threads), got.HasPrevious, got.HasNext}, []any{slices.Clone(all[from:to]), want.HasPrevious, want.HasNext})
+						[]any{ids(got.Threads), got.HasPrevious, got.HasNext},
+						[]any{slices.Clone(all[from:to]), want.HasPrevious, want.HasNext})
 				}
 			}
 		}
@@ -162,13 +168,15 @@ func testPageWalk(t *testing.T, driver db.Driver) {
 					c = last.Cursor()
 					p.After, p.Before = nil, &c
 				}
-				// The thread of the cursor goes away or to the front; so do one that was seen and one that may be to come. A new one comes.
+				// The thread of the cursor goes away or to the front; so do one that was seen and one that may be to
+				// come. A new one comes.
 				clock.Add(time.Second)
 				if pages%2 == 0 {
 					if _, err := store.Scope("").Threads().Delete(ctx, written(last.ID)); err != nil {
 						t.Fatal(err)
 					}
-				} else if _, _, err := store.Scope("").Messages().Add(ctx, written(last.ID), []db.MessagePatch{user("x")}); err != nil {
+				} else if _, _, err := store.Scope("").Messages().Add(ctx, written(last.ID),
+					[]db.MessagePatch{user("x")}); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := store.Scope("").Threads().Delete(ctx, written(part[1])); err != nil {

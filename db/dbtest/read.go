@@ -86,7 +86,8 @@ func testWindows(t *testing.T, driver db.Driver) {
 	expected := func(messages []*db.Message, first, last, after, before *int, roles []db.Role) []string {
 		left := []string{}
 		for _, m := range messages {
-			if after != nil && m.Sequence <= *after || before != nil && m.Sequence >= *before || roles != nil && !slices.Contains(roles, m.Role) {
+			if after != nil && m.Sequence <= *after || before != nil && m.Sequence >= *before || roles != nil &&
+				!slices.Contains(roles, m.Role) {
 				continue
 			}
 			left = append(left, m.ID)
@@ -109,8 +110,10 @@ func testWindows(t *testing.T, driver db.Driver) {
 						if fromEnd {
 							first, last = nil, limit
 						}
-						if (checked+len(roles))%3 == 0 || driver == db.SQLite || first == nil && last == nil { // all on SQLite; a share on PostgreSQL, where each is a round trip
-							got, err := store.Scope("").Messages().ListByThreads(ctx, threadIDs, db.NewWindow(first, last, after, before, roles))
+						// all on SQLite; a share on PostgreSQL, where each is a round trip
+						if (checked+len(roles))%3 == 0 || driver == db.SQLite || first == nil && last == nil {
+							got, err := store.Scope("").Messages().ListByThreads(ctx, threadIDs,
+								db.NewWindow(first, last, after, before, roles))
 							if err != nil {
 								t.Fatal(err)
 							}
@@ -119,7 +122,8 @@ func testWindows(t *testing.T, driver db.Driver) {
 								for _, m := range got[id] {
 									gotIDs = append(gotIDs, m.ID)
 								}
-								if d := cmp.Diff(expected(stored[id], first, last, after, before, roles), gotIDs); d != "" {
+								if d := cmp.Diff(expected(stored[id], first, last, after,
+									before, roles), gotIDs); d != "" {
 									t.Fatalf("%s first %s last %s after %s before %s roles %v: got (+), want (-):\n%s",
 										id, show(first), show(last), show(after), show(before), roles, d)
 								}
@@ -142,7 +146,9 @@ func show(n *int) string {
 
 func testCounts(t *testing.T, driver db.Driver) {
 	store := Open(t, driver, db.Hooks{})
-	save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), user("y"), db.MessagePatch{Role: db.RoleAssistant})})
+	save(t, store, db.ThreadPatch{ID: ptr("t"),
+		Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), user("y"),
+			db.MessagePatch{Role: db.RoleAssistant})})
 	counts, err := store.Scope("").Messages().CountByThreads(ctx, []string{"t", "unknown"})
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +157,8 @@ func testCounts(t *testing.T, driver db.Driver) {
 		roles []db.Role
 		want  int
 	}{
-		{nil, 0}, {[]db.Role{db.RoleUser}, 2}, {[]db.Role{db.RoleSystem, db.RoleAssistant}, 2}, {[]db.Role{db.RoleTool}, 0},
+		{nil, 0}, {[]db.Role{db.RoleUser}, 2}, {[]db.Role{db.RoleSystem, db.RoleAssistant}, 2},
+		{[]db.Role{db.RoleTool}, 0},
 		{[]db.Role{db.RoleUser, db.RoleUser, db.RoleSystem, db.RoleAssistant, db.RoleTool}, 4},
 	} {
 		if got := counts["t"].Of(db.NewRoleSet(c.roles)); got != c.want {
@@ -163,7 +170,8 @@ func testCounts(t *testing.T, driver db.Driver) {
 	}
 
 	// Messages that are appended one at a time count as well.
-	for _, p := range []db.MessagePatch{{Role: db.RoleAssistant}, {Role: db.RoleAssistant}, {Role: db.RoleTool, ToolCallID: db.Some(ptr("c"))}, {Role: db.RoleSystem}, user("z")} {
+	for _, p := range []db.MessagePatch{{Role: db.RoleAssistant}, {Role: db.RoleAssistant},
+		{Role: db.RoleTool, ToolCallID: db.Some(ptr("c"))}, {Role: db.RoleSystem}, user("z")} {
 		if _, _, err := store.Scope("").Messages().Add(ctx, "t", []db.MessagePatch{p}); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +188,8 @@ var findCases = []struct {
 	stored  string
 	matches []string
 }{
-	{`{"k":1}`, []string{`{"k":1}`, `{"k":1.0}`, `{"k":1e0}`, `{"k":10e-1}`, `{}`, `{"other":null}`, `{"k":1,"other":null}`}},
+	{`{"k":1}`, []string{`{"k":1}`, `{"k":1.0}`, `{"k":1e0}`, `{"k":10e-1}`, `{}`, `{"other":null}`,
+		`{"k":1,"other":null}`}},
 	{`{"k":"1"}`, []string{`{"k":"1"}`, `{}`, `{"other":null}`}},
 	{`{"k":true}`, []string{`{"k":true}`, `{}`, `{"other":null}`}},
 	{`{"k":"true"}`, []string{`{"k":"true"}`, `{}`, `{"other":null}`}},
@@ -198,24 +207,31 @@ var findCases = []struct {
 	{`{"k":9007199254740993}`, []string{`{"k":9007199254740993}`, `{}`, `{"other":null}`}},
 	{`{"k":9007199254740992}`, []string{`{"k":9007199254740992}`, `{}`, `{"other":null}`}},
 	{`{"k":0.1}`, []string{`{"k":0.1}`, `{"k":1E-1}`, `{}`, `{"other":null}`}},
-	{`{"k":0.1000000000000000055511151231257827}`, []string{`{"k":0.1000000000000000055511151231257827}`, `{}`, `{"other":null}`}},
+	{`{"k":0.1000000000000000055511151231257827}`,
+		[]string{`{"k":0.1000000000000000055511151231257827}`, `{}`, `{"other":null}`}},
 	{`{"k":1e308}`, []string{`{"k":10e307}`, `{}`, `{"other":null}`}},
 	{`{"a.b":1}`, []string{`{"a.b":1}`, `{}`, `{"other":null}`, `{"k":null}`}},
 	{`{"a":{"b":1}}`, []string{`{"a":{"b":1}}`, `{}`, `{"other":null}`, `{"k":null}`}},
-	{`{"":1,"$":2,"%":3,"'":4,"\"":5,"\\":6,"$.k":7,"[0]":8,"?":9,"') OR 1=1 --":10,"ключ":11,"😀":12,"\n":13}`, []string{
-		`{"":1}`, `{"$":2}`, `{"%":3}`, `{"'":4}`, `{"\"":5}`, `{"\\":6}`, `{"$.k":7}`, `{"[0]":8}`, `{"?":9}`, `{"') OR 1=1 --":10}`,
-		`{"ключ":11}`, `{"😀":12}`, `{"\n":13}`, `{"":1,"😀":12,"gone":null}`, `{}`, `{"other":null}`, `{"k":null}`}},
+	{`{"":1,"$":2,"%":3,"'":4,"\"":5,"\\":6,"$.k":7,"[0]":8,"?":9,"') OR 1=1 --":10,"ключ":11,"😀":12,"\n":13}`,
+		[]string{
+			`{"":1}`, `{"$":2}`, `{"%":3}`, `{"'":4}`, `{"\"":5}`, `{"\\":6}`, `{"$.k":7}`, `{"[0]":8}`, `{"?":9}`,
+			`{"') OR 1=1 --":10}`,
+			`{"ключ":11}`, `{"😀":12}`, `{"\n":13}`, `{"":1,"😀":12,"gone":null}`, `{}`, `{"other":null}`, `{"k":null}`}},
 	{`{"k":"é"}`, []string{`{"k":"é"}`, `{}`, `{"other":null}`}}, // composed
 	{`{"k":"é"}`, []string{`{"k":"é"}`, `{}`, `{"other":null}`}}, // decomposed: another string
 	{`{"k":"X"}`, []string{`{"k":"X"}`, `{}`, `{"other":null}`}},
 	{`{"k":"x"}`, []string{`{"k":"x"}`, `{}`, `{"other":null}`}},
 	{`{"K":"x"}`, []string{`{"K":"x"}`, `{}`, `{"other":null}`, `{"k":null}`}},
 	{`{"k":"x "}`, []string{`{"k":"x "}`, `{}`, `{"other":null}`}},
-	{`{"a":1,"b":2}`, []string{`{"a":1}`, `{"b":2}`, `{"b":2,"a":1}`, `{"a":1,"c":null}`, `{}`, `{"other":null}`, `{"k":null}`}},
+	{`{"a":1,"b":2}`, []string{`{"a":1}`, `{"b":2}`, `{"b":2,"a":1}`, `{"a":1,"c":null}`, `{}`, `{"other":null}`,
+		`{"k":null}`}},
 	{`{"null":"null"}`, []string{`{"null":"null"}`, `{}`, `{"other":null}`, `{"k":null}`}},
-	{`{"k":"` + strings.Repeat("x", 10000) + `"}`, []string{`{"k":"` + strings.Repeat("x", 10000) + `"}`, `{}`, `{"other":null}`}},
-	{`{"k":"` + strings.Repeat("x", 9999) + `y"}`, []string{`{"k":"` + strings.Repeat("x", 9999) + `y"}`, `{}`, `{"other":null}`}},
-	{`{"` + strings.Repeat("k", 10000) + `":1}`, []string{`{"` + strings.Repeat("k", 10000) + `":1}`, `{}`, `{"other":null}`, `{"k":null}`}},
+	{`{"k":"` + strings.Repeat("x", 10000) + `"}`,
+		[]string{`{"k":"` + strings.Repeat("x", 10000) + `"}`, `{}`, `{"other":null}`}},
+	{`{"k":"` + strings.Repeat("x", 9999) + `y"}`,
+		[]string{`{"k":"` + strings.Repeat("x", 9999) + `y"}`, `{}`, `{"other":null}`}},
+	{`{"` + strings.Repeat("k", 10000) + `":1}`,
+		[]string{`{"` + strings.Repeat("k", 10000) + `":1}`, `{}`, `{"other":null}`, `{"k":null}`}},
 }
 
 func decoded(t testing.TB, text string) map[string]any {
@@ -247,7 +263,8 @@ func testFind(t *testing.T, driver db.Driver) {
 		}
 		diff(t, fmt.Sprintf("FindByAttributes(%.60s)", search), ids(got), want)
 	}
-	for _, nothing := range []string{`{"k":2}`, `{"k":"1.0"}`, `{"k":1.0000000000000001}`, `{"k":"é́"}`, `{"k":1,"other":1}`, `{"k":{"a":1,"c":null}}`, `{"a":{"b":null}}`, `{"k":[[]]}`} {
+	for _, nothing := range []string{`{"k":2}`, `{"k":"1.0"}`, `{"k":1.0000000000000001}`, `{"k":"é́"}`,
+		`{"k":1,"other":1}`, `{"k":{"a":1,"c":null}}`, `{"a":{"b":null}}`, `{"k":[[]]}`} {
 		got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, nothing), 1000, 0)
 		if err != nil || len(got) != 0 {
 			t.Errorf("FindByAttributes(%s) = %v, %v, want nothing", nothing, ids(got), err)
@@ -282,7 +299,8 @@ func testFind(t *testing.T, driver db.Driver) {
 	})
 	t.Run("limits", func(t *testing.T) {
 		deep := strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
-		for _, bad := range []string{deep, `{"a":1e131071}`, `{"a":"\u0000"}`, `{"\u0000":1}`, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`} {
+		for _, bad := range []string{deep, `{"a":1e131071}`, `{"a":"\u0000"}`, `{"\u0000":1}`,
+			`{"a":"` + strings.Repeat("x", 1<<20) + `"}`} {
 			_, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, bad), 1, 0)
 			wantCode(t, fmt.Sprintf("FindByAttributes(%.30s)", bad), err, db.Invalid, "attributes")
 			_, err = store.Scope("").Threads().FindBySource(ctx, "n", decoded(t, bad), 1, 0)
@@ -292,8 +310,11 @@ func testFind(t *testing.T, driver db.Driver) {
 		wantCode(t, "FindBySource(NUL)", err, db.Invalid, "name")
 	})
 	t.Run("source", func(t *testing.T) {
-		for id, source := range map[string]string{"s1": `{"name":"slack","channel":"C1","n":1.0}`, "s2": `{"name":"slack","channel":"C2"}`, "s3": `{"name":"Slack"}`, "s4": `{"channel":"C1"}`, "s5": `{"name":1}`} {
-			save(t, store, db.ThreadPatch{ID: &id, Source: givenObject(t, source), Attributes: givenObject(t, `{"name":"slack","channel":"C9"}`)})
+		for id, source := range map[string]string{"s1": `{"name":"slack","channel":"C1","n":1.0}`,
+			"s2": `{"name":"slack","channel":"C2"}`, "s3": `{"name":"Slack"}`, "s4": `{"channel":"C1"}`,
+			"s5": `{"name":1}`} {
+			save(t, store, db.ThreadPatch{ID: &id, Source: givenObject(t, source),
+				Attributes: givenObject(t, `{"name":"slack","channel":"C9"}`)})
 		}
 		for _, c := range []struct {
 			name, properties string
@@ -323,10 +344,12 @@ func testFind(t *testing.T, driver db.Driver) {
 		}
 	})
 	t.Run("after an update", func(t *testing.T) {
-		save(t, store, db.ThreadPatch{ID: ptr("u"), Attributes: givenObject(t, `{"u":"before","stays":1}`), Source: givenObject(t, `{"name":"u"}`)})
+		save(t, store, db.ThreadPatch{ID: ptr("u"), Attributes: givenObject(t, `{"u":"before","stays":1}`),
+			Source: givenObject(t, `{"name":"u"}`)})
 		save(t, store, db.ThreadPatch{ID: ptr("u"), Attributes: givenObject(t, `{"u":"after","stays":1}`)})
 		for search, want := range map[string]int{`{"u":"before"}`: 0, `{"u":"after"}`: 1, `{"stays":1}`: 1} {
-			if got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); err != nil || len(got) != want {
+			if got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); err != nil ||
+				len(got) != want {
 				t.Errorf("FindByAttributes(%s) = %v, %v, want %d", search, ids(got), err, want)
 			}
 		}
@@ -398,7 +421,8 @@ func testFindCommon(t *testing.T, driver db.Driver) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, fmt.Sprintf("%s, limit %d offset %d", c.search, page[0], page[1]), ids(got), want(c.match, page[0], page[1]))
+			diff(t, fmt.Sprintf("%s, limit %d offset %d", c.search, page[0], page[1]), ids(got),
+				want(c.match, page[0], page[1]))
 		}
 	}
 }
@@ -409,7 +433,8 @@ func testFindRandom(t *testing.T, driver db.Driver) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 2))
 	t.Logf("seed %d", seed)
-	values := []string{`1`, `1.0`, `"1"`, `true`, `null`, `[]`, `[1]`, `["1"]`, `{}`, `{"a":1}`, `{"a":null}`, `{"a":1,"b":[2]}`, `{"b":[2.0],"a":1}`, `""`, `"é"`, `0`, `1e2`, `100`}
+	values := []string{`1`, `1.0`, `"1"`, `true`, `null`, `[]`, `[1]`, `["1"]`, `{}`, `{"a":1}`, `{"a":null}`,
+		`{"a":1,"b":[2]}`, `{"b":[2.0],"a":1}`, `""`, `"é"`, `0`, `1e2`, `100`}
 	keys := []string{"a", "b", ""}
 	random := func(most int) string {
 		var fields []string
@@ -450,20 +475,25 @@ func testFindRandom(t *testing.T, driver db.Driver) {
 
 func testRestore(t *testing.T, driver db.Driver) {
 	store := Open(t, driver, db.Hooks{Now: NewClock(start).Now})
-	save(t, store, db.ThreadPatch{ID: ptr("t"), Title: some("before"), Attributes: givenObject(t, `{"old":1}`), Source: givenObject(t, `{"name":"x"}`),
+	save(t, store, db.ThreadPatch{ID: ptr("t"), Title: some("before"), Attributes: givenObject(t, `{"old":1}`),
+		Source:   givenObject(t, `{"name":"x"}`),
 		Messages: list(fullMessage(t), withID("goes", user("x")))})
 	created, updated := start.Add(-48*time.Hour), start.Add(-24*time.Hour)
 	patch := db.ThreadPatch{ID: ptr("t"), Attributes: givenObject(t, `{"new":1}`), CreatedAt: &created,
-		Messages: list(withID("full", db.MessagePatch{Role: db.RoleUser, Timestamp: some(created)}), withID("s", db.MessagePatch{Role: db.RoleSystem}))}
+		Messages: list(withID("full", db.MessagePatch{Role: db.RoleUser, Timestamp: some(created)}),
+			withID("s", db.MessagePatch{Role: db.RoleSystem}))}
 	for range 2 { // the second time changes nothing
 		if _, err := store.Scope("").Threads().Restore(ctx, patch, updated); err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "restored", *load(t, store, "t"), thread{ID: "t", Title: ptr("Untitled Thread"), Attributes: value(t, `{"new":1}`), CreatedAt: created, UpdatedAt: updated,
-			Messages: []message{
-				{ID: "s", ThreadID: "t", Role: db.RoleSystem, Attributes: map[string]any{}, Timestamp: start},
-				{ID: "full", ThreadID: "t", Role: db.RoleUser, Sequence: 1, Attributes: map[string]any{}, Timestamp: created},
-			}})
+		diff(t, "restored", *load(t, store, "t"),
+			thread{ID: "t", Title: ptr("Untitled Thread"), Attributes: value(t, `{"new":1}`), CreatedAt: created,
+				UpdatedAt: updated,
+				Messages: []message{
+					{ID: "s", ThreadID: "t", Role: db.RoleSystem, Attributes: map[string]any{}, Timestamp: start},
+					{ID: "full", ThreadID: "t", Role: db.RoleUser, Sequence: 1, Attributes: map[string]any{},
+						Timestamp: created},
+				}})
 	}
 	for search, want := range map[string]int{`{"old":1}`: 0, `{"new":1}`: 1} {
 		if got, _ := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, search), 10, 0); len(got) != want {
@@ -505,7 +535,8 @@ func testWalk(t *testing.T, driver db.Driver) {
 		t.Fatal(err)
 	}
 	diff(t, "walked", got, want)
-	if err := store.Scope("").Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { return errStop }); err != errStop {
+	if err := store.Scope("").Threads().Walk(ctx,
+		func(*db.Thread, []*db.Message) error { return errStop }); err != errStop {
 		t.Errorf("the error of fn comes back as %v", err)
 	}
 }

@@ -16,8 +16,10 @@ func testScopes(t *testing.T, driver db.Driver) {
 	a, b := store.Scope("a"), store.Scope("b")
 	const threads = 24
 	patch := func(tenant string, i int) db.ThreadPatch {
-		return db.ThreadPatch{ID: ptr(number("t", i)), Title: some(tenant), Attributes: givenObject(t, fmt.Sprintf(`{"n":%d}`, i%4)),
-			Source: givenObject(t, `{"name":"slack"}`), Messages: list(withID(number("m", i), db.MessagePatch{Role: db.RoleUser, Content: some(tenant)}))}
+		return db.ThreadPatch{ID: ptr(number("t", i)), Title: some(tenant),
+			Attributes: givenObject(t, fmt.Sprintf(`{"n":%d}`, i%4)),
+			Source:     givenObject(t, `{"name":"slack"}`),
+			Messages:   list(withID(number("m", i), db.MessagePatch{Role: db.RoleUser, Content: some(tenant)}))}
 	}
 	for _, err := range together(2*threads, func(i int) error {
 		scope, tenant := a, "a"
@@ -29,13 +31,16 @@ func testScopes(t *testing.T, driver db.Driver) {
 	}) {
 		t.Fatal(err)
 	}
-	for _, err := range together(8*threads, func(i int) error { // appends, searches and reads that could share a statement
+	// appends, searches and reads that could share a statement
+	for _, err := range together(8*threads, func(i int) error {
 		scope, tenant := a, "a"
 		if i%2 == 1 {
 			scope, tenant = b, "b"
 		}
 		id := number("t", i/2%threads)
-		added, thread, err := scope.Messages().Add(ctx, id, []db.MessagePatch{withID(fmt.Sprint("more ", i/2), db.MessagePatch{Role: db.RoleUser, Content: some(tenant)})})
+		added, thread, err := scope.Messages().Add(ctx, id,
+			[]db.MessagePatch{withID(fmt.Sprint("more ", i/2),
+				db.MessagePatch{Role: db.RoleUser, Content: some(tenant)})})
 		if err != nil || *thread.Title != tenant || *added[0].Content != tenant {
 			return fmt.Errorf("%s: append: %v, %+v", tenant, err, thread)
 		}
@@ -73,7 +78,8 @@ func testScopes(t *testing.T, driver db.Driver) {
 			return len(m), err
 		},
 		"ListByThreads": func() (any, error) {
-			m, err := nobody.Messages().ListByThreads(ctx, []string{number("t", 0), number("t", 1)}, db.NewWindow(nil, nil, nil, nil, nil))
+			m, err := nobody.Messages().ListByThreads(ctx, []string{number("t", 0), number("t", 1)},
+				db.NewWindow(nil, nil, nil, nil, nil))
 			return len(m[number("t", 0)]) + len(m[number("t", 1)]), err
 		},
 		"Walk": func() (any, error) {
@@ -101,7 +107,8 @@ func testScopes(t *testing.T, driver db.Driver) {
 	if _, err := a.Threads().Save(ctx, db.ThreadPatch{ID: ptr(number("t", 2)), Messages: list()}); err != nil {
 		t.Error(err)
 	}
-	if err := a.Threads().RestoreAll(ctx, []db.Restored{{ThreadPatch: patch("a", 3), UpdatedAt: start}, {ThreadPatch: patch("a", threads), UpdatedAt: start}}); err != nil {
+	if err := a.Threads().RestoreAll(ctx, []db.Restored{{ThreadPatch: patch("a", 3), UpdatedAt: start},
+		{ThreadPatch: patch("a", threads), UpdatedAt: start}}); err != nil {
 		t.Error(err)
 	}
 	for i := range threads {
@@ -114,7 +121,8 @@ func testScopes(t *testing.T, driver db.Driver) {
 			t.Errorf("%d threads, %v, want %d", n, err, want)
 		}
 		walked := 0
-		if err := scope.Threads().Walk(ctx, func(*db.Thread, []*db.Message) error { walked++; return nil }); err != nil || walked != want {
+		if err := scope.Threads().Walk(ctx,
+			func(*db.Thread, []*db.Message) error { walked++; return nil }); err != nil || walked != want {
 			t.Errorf("%d threads walked, %v, want %d", walked, err, want)
 		}
 	}

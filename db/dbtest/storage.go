@@ -99,7 +99,8 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			default:
 				for _, code := range []db.Code{db.Invalid, db.NotFound, db.Conflict, db.Unavailable, db.Timeout} {
 					if code.Is(err) {
-						t.Errorf("%s.%s = %s: reading the %s has code %d, want an internal error", c.table, c.column, c.value, name, code)
+						t.Errorf("%s.%s = %s: reading the %s has code %d, want an internal error", c.table, c.column,
+							c.value, name, code)
 					}
 				}
 			}
@@ -112,7 +113,8 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 
 	t.Run("bytes that are no text", func(t *testing.T) {
 		if driver != db.SQLite {
-			if _, err := raw.Exec(`UPDATE threads SET created_at = '0044-03-15 00:00:00+00 BC' WHERE id = 'fine'`); err != nil {
+			if _, err := raw.Exec(`UPDATE threads SET created_at = '0044-03-15 00:00:00+00 BC' ` +
+				`WHERE id = 'fine'`); err != nil {
 				t.Fatal(err)
 			}
 			if err := read["thread"]("fine"); err == nil || !strings.Contains(err.Error(), "fine") {
@@ -120,9 +122,11 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			}
 			return
 		}
-		for column, name := range map[string]string{"threads.title": "thread", "threads.attributes": "thread", "messages.content": "message"} {
+		for column, name := range map[string]string{"threads.title": "thread", "threads.attributes": "thread",
+			"messages.content": "message"} {
 			table, column, _ := strings.Cut(column, ".")
-			Exec(t, raw, fmt.Sprintf(`UPDATE %s SET %s = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE id = 'fine'`, table, column))
+			Exec(t, raw, fmt.Sprintf(`UPDATE %s SET %s = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE id = 'fine'`,
+				table, column))
 			if err := read[name]("fine"); err == nil || !strings.Contains(err.Error(), "fine") {
 				t.Errorf("%s.%s: %v", table, column, err)
 			}
@@ -135,19 +139,25 @@ func testBrokenRows(t *testing.T, driver db.Driver) {
 			now = `'2024-05-15 15:00:00.123456+00'`
 		}
 		Exec(t, raw,
-			`INSERT INTO threads (id, title, attributes, source, created_at, updated_at) VALUES ('tyler', NULL, '{"a": 1}', 'null', `+now+`, `+now+`)`,
-			`INSERT INTO messages (id, thread_id, sequence, role, content, tool_calls, attributes, "timestamp", source, attachments, metrics)
-				VALUES ('tyler', 'tyler', 0, 'system', 'x', 'null', '{}', `+now+`, 'null', 'null', '{}'), ('tyler 2', 'tyler', 1, 'user', 'y', NULL, '{}', `+now+`, NULL, '[]', '{}')`)
+			`INSERT INTO threads (id, title, attributes, source, created_at, updated_at) `+
+				`VALUES ('tyler', NULL, '{"a": 1}', 'null', `+now+`, `+now+`)`,
+			`INSERT INTO messages (id, thread_id, sequence, role, content, tool_calls, attributes, "timestamp", `+
+				`source, attachments, metrics)
+				VALUES ('tyler', 'tyler', 0, 'system', 'x', 'null', '{}', `+now+`, 'null', 'null', '{}'), ('tyler `+
+				`2', 'tyler', 1, 'user', 'y', NULL, '{}', `+now+`, NULL, '[]', '{}')`)
 		at := time.Date(2024, 5, 15, 15, 0, 0, 123456000, time.UTC)
 		threads, err := store.Scope("").Threads().ByIDs(ctx, []string{"tyler"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "read", shownThread(t, threads["tyler"], all(t, store, "tyler")), thread{ID: "tyler", Attributes: value(t, `{"a":1}`), CreatedAt: at, UpdatedAt: at,
-			Messages: []message{
-				{ID: "tyler", ThreadID: "tyler", Role: db.RoleSystem, Content: ptr("x"), Parts: []db.Part{db.TextPart{Text: "x"}}, Attributes: map[string]any{}, Timestamp: at},
-				{ID: "tyler 2", ThreadID: "tyler", Role: db.RoleUser, Sequence: 1, Content: ptr("y"), Parts: []db.Part{db.TextPart{Text: "y"}}, Attributes: map[string]any{}, Timestamp: at},
-			}})
+		diff(t, "read", shownThread(t, threads["tyler"], all(t, store, "tyler")),
+			thread{ID: "tyler", Attributes: value(t, `{"a":1}`), CreatedAt: at, UpdatedAt: at,
+				Messages: []message{
+					{ID: "tyler", ThreadID: "tyler", Role: db.RoleSystem, Content: ptr("x"),
+						Parts: []db.Part{db.TextPart{Text: "x"}}, Attributes: map[string]any{}, Timestamp: at},
+					{ID: "tyler 2", ThreadID: "tyler", Role: db.RoleUser, Sequence: 1, Content: ptr("y"),
+						Parts: []db.Part{db.TextPart{Text: "y"}}, Attributes: map[string]any{}, Timestamp: at},
+				}})
 	})
 }
 
@@ -216,7 +226,8 @@ func testFlushed(t *testing.T, store *db.DB, raw *sql.DB) {
 				t.Fatalf("%s: %v", c.name, err)
 			}
 			var flushed bool
-			if err := raw.QueryRow(`SELECT pg_current_wal_flush_lsn() > CAST($1 AS pg_lsn)`, before).Scan(&flushed); err != nil {
+			if err := raw.QueryRow(`SELECT pg_current_wal_flush_lsn() > CAST($1 AS pg_lsn)`,
+				before).Scan(&flushed); err != nil {
 				t.Fatal(err)
 			}
 			if !flushed {
@@ -286,12 +297,18 @@ func testMigrate(t *testing.T, driver db.Driver) {
 		t.Errorf("Ready after Migrate: %v", err)
 	}
 	tool := db.MessagePatch{Role: db.RoleTool, ToolCallID: some("c")}
-	save(t, store, db.ThreadPatch{ID: ptr("t"), Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), db.MessagePatch{Role: db.RoleAssistant}, tool)})
+	save(t, store, db.ThreadPatch{ID: ptr("t"),
+		Messages: list(db.MessagePatch{Role: db.RoleSystem}, user("x"), db.MessagePatch{Role: db.RoleAssistant}, tool)})
 	raw := Raw(t, o)
-	diff(t, "roles as they are stored", column(t, raw, `SELECT role FROM messages ORDER BY ordinal`), []string{"system", "user", "assistant", "tool"})
+	diff(t, "roles as they are stored", column(t, raw, `SELECT role FROM messages ORDER BY ordinal`),
+		[]string{"system", "user", "assistant", "tool"})
 	if driver != db.SQLite {
-		diff(t, "columns that are not jsonb", column(t, raw, `SELECT table_name || '.' || column_name FROM information_schema.columns WHERE data_type <> 'jsonb' AND table_schema = 'public'
-			AND column_name IN ('attributes', 'source', 'parts', 'tool_calls', 'attachments', 'metrics')`), []string(nil))
+		diff(t, "columns that are not jsonb",
+			column(t, raw,
+				`SELECT table_name || '.' || column_name FROM information_schema.columns `+
+					`WHERE data_type <> 'jsonb' AND table_schema = 'public'
+			AND column_name IN ('attributes', 'source', 'parts', 'tool_calls', 'attachments', `+
+					`'metrics')`), []string(nil))
 	}
 	again := OpenOptions(t, o, db.Hooks{})
 	if load(t, again, "t") == nil {
@@ -329,7 +346,8 @@ func migrateTogether(t *testing.T, o db.Options, servers int) int {
 	}) {
 		t.Error(err)
 	}
-	if got, err := OpenOptions(t, o, db.Hooks{}).Scope("").Threads().List(ctx, 100, 0); err != nil || len(got) != servers {
+	if got, err := OpenOptions(t, o, db.Hooks{}).Scope("").Threads().List(ctx, 100, 0); err != nil ||
+		len(got) != servers {
 		t.Errorf("%d threads, %v, want %d", len(got), err, servers)
 	}
 	return strings.Count(log.String(), "adopted the tables")
@@ -338,7 +356,9 @@ func migrateTogether(t *testing.T, o db.Options, servers int) int {
 func testFutureSchema(t *testing.T, driver db.Driver) {
 	o := Options(t, driver)
 	OpenOptions(t, o, db.Hooks{})
-	Exec(t, Raw(t, o), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, `+map[db.Driver]string{db.SQLite: "1", db.PostgreSQL: "true", PgBouncer: "true"}[driver]+`)`)
+	Exec(t, Raw(t, o),
+		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, `+map[db.Driver]string{db.SQLite: "1",
+			db.PostgreSQL: "true", PgBouncer: "true"}[driver]+`)`)
 	store, err := db.Open(o, db.Hooks{})
 	if err != nil {
 		t.Fatal(err)
@@ -361,9 +381,12 @@ func tylerTables(kind db.Driver) []string {
 	}
 	return []string{
 		`CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)`, // not ours to touch
-		fmt.Sprintf(`CREATE TABLE threads (id VARCHAR NOT NULL, title VARCHAR, attributes %[1]s NOT NULL, source %[1]s, created_at %[2]s, updated_at %[2]s, PRIMARY KEY (id))`, json, at),
-		fmt.Sprintf(`CREATE TABLE messages (id VARCHAR NOT NULL, thread_id VARCHAR NOT NULL, sequence INTEGER NOT NULL, role VARCHAR NOT NULL, content TEXT,
-			name VARCHAR, tool_call_id VARCHAR, tool_calls %[1]s, attributes %[1]s NOT NULL, timestamp %[2]s, source %[1]s, attachments %[1]s, metrics %[1]s NOT NULL,
+		fmt.Sprintf(`CREATE TABLE threads (id VARCHAR NOT NULL, title VARCHAR, attributes %[1]s NOT NULL, source `+
+			`%[1]s, created_at %[2]s, updated_at %[2]s, PRIMARY KEY (id))`, json, at),
+		fmt.Sprintf(`CREATE TABLE messages (id VARCHAR NOT NULL, thread_id VARCHAR NOT NULL, sequence INTEGER NOT `+
+			`NULL, role VARCHAR NOT NULL, content TEXT,
+			name VARCHAR, tool_call_id VARCHAR, tool_calls %[1]s, attributes %[1]s NOT NULL, timestamp %[2]s, `+
+			`source %[1]s, attachments %[1]s, metrics %[1]s NOT NULL,
 			PRIMARY KEY (id), FOREIGN KEY(thread_id) REFERENCES threads (id) ON DELETE CASCADE)`, json, at),
 		`CREATE INDEX ix_messages_thread ON messages (thread_id)`,
 	}
@@ -377,14 +400,18 @@ func testMigrateSources(t *testing.T, driver db.Driver) {
 	long := strings.Repeat("long", 100)
 	var want []string
 	for id, source := range map[string]string{
-		"both": `{"name": "slack", "channel": "C1", "after": 1, "zebra": [true]}`, "long": `{"name": "` + long + `", "` + long + `": "` + long + `"}`,
-		"only": `{"name": "slack"}`, "none": `{"channel": "C1"}`, "number": `{"name": 5, "channel": "C1"}`, "null": `{"name": null, "channel": "C1"}`,
+		"both": `{"name": "slack", "channel": "C1", "after": 1, "zebra": [true]}`,
+		"long": `{"name": "` + long + `", "` + long + `": "` + long + `"}`,
+		"only": `{"name": "slack"}`, "none": `{"channel": "C1"}`, "number": `{"name": 5, "channel": "C1"}`,
+		"null": `{"name": null, "channel": "C1"}`,
 	} {
-		p := db.ThreadPatch{ID: ptr(id), Attributes: givenObject(t, `{"s": "n", "name": "slack"}`), Source: givenObject(t, source)}
+		p := db.ThreadPatch{ID: ptr(id), Attributes: givenObject(t, `{"s": "n", "name": "slack"}`),
+			Source: givenObject(t, source)}
 		save(t, store, p)
 		Exec(t, raw, fmt.Sprintf(`INSERT INTO threads (id, source) VALUES ('%s', '%s')`, id, source))
 		properties := map[string]string{}
-		for _, row := range column(t, Raw(t, current), `SELECT key || ' ' || value FROM thread_properties WHERE thread_id = '`+id+`'`) {
+		for _, row := range column(t, Raw(t, current),
+			`SELECT key || ' ' || value FROM thread_properties WHERE thread_id = '`+id+`'`) {
 			key, value, _ := strings.Cut(row, " ")
 			properties[key] = value
 		}
@@ -398,12 +425,14 @@ func testMigrateSources(t *testing.T, driver db.Driver) {
 				}
 				key = "s" + key[1:]
 			}
-			Exec(t, raw, fmt.Sprintf(`INSERT INTO thread_properties (thread_id, key, value) VALUES ('%s', '%s', '%s')`, id, key, value))
+			Exec(t, raw, fmt.Sprintf(`INSERT INTO thread_properties (thread_id, key, value) VALUES ('%s', '%s', '%s')`,
+				id, key, value))
 		}
 	}
 	// What version 1 kept of sources that nobody can search for.
 	Exec(t, raw, `INSERT INTO thread_properties (thread_id, key, value) VALUES
-		('none', 's:channel', ':"C1"'), ('number', 's:name', ':5e1'), ('number', 's:channel', ':"C1"'), ('null', 's:channel', ':"C1"')`)
+		('none', 's:channel', ':"C1"'), ('number', 's:name', ':5e1'), ('number', 's:channel', ':"C1"'), ('null', `+
+		`'s:channel', ':"C1"')`)
 	OpenOptions(t, o, db.Hooks{})
 	got := column(t, raw, `SELECT thread_id || ' ' || key || ' ' || value FROM thread_properties`)
 	slices.Sort(got)
@@ -421,35 +450,55 @@ func testAdopt(t *testing.T, driver db.Driver) {
 		zone = "+00"
 	}
 	at := func(second int) string { return fmt.Sprintf("'2024-05-15 15:00:%02d.000007%s'", second, zone) }
-	metrics := `{"model": "gpt-4o", "timing": {"started_at": null, "ended_at": "2024-05-15T15:00:01.5+00:00", "latency": 12.5}, "usage": {"completion_tokens": 1, "prompt_tokens": 2, "total_tokens": 3}, "weave_call": {"id": "", "ui_url": ""}, "extra": {"kept": true}}`
+	metrics := `{"model": "gpt-4o", "timing": {"started_at": null, "ended_at": "2024-05-15T15:00:01.5+00:00", ` +
+		`"latency": 12.5}, "usage": {"completion_tokens": 1, "prompt_tokens": 2, "total_tokens": 3}, "weave_call": ` +
+		`{"id": "", "ui_url": ""}, "extra": {"kept": true}}`
 	Exec(t, raw,
-		`INSERT INTO threads VALUES ('t1', 'One', '{"customer_id": "42", "n": 1.0}', '{"name": "slack", "channel": "C1"}', `+at(1)+`, `+at(9)+`)`,
+		`INSERT INTO threads VALUES ('t1', 'One', '{"customer_id": "42", "n": 1.0}', '{"name": "slack", "channel": `+
+			`"C1"}', `+at(1)+`, `+at(9)+`)`,
 		`INSERT INTO threads VALUES ('t2', NULL, '{}', 'null', `+at(2)+`, `+at(8)+`)`,
 		`INSERT INTO threads VALUES ('t3', 'numbered badly', '{}', NULL, NULL, `+at(7)+`)`,
-		`INSERT INTO messages VALUES ('s1', 't1', 0, 'system', 'one', NULL, NULL, 'null', '{}', `+at(1)+`, 'null', 'null', '{}')`,
-		`INSERT INTO messages VALUES ('s2', 't1', 0, 'system', 'two', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL, '{}')`,
-		`INSERT INTO messages VALUES ('a1', 't1', 1, 'assistant', NULL, NULL, NULL, '[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}]', '{}', `+at(3)+`, NULL, NULL, '`+metrics+`')`,
-		`INSERT INTO messages VALUES ('b1', 't1', 2, 'tool', 'done', 'f', 'c', NULL, '{"k": [1]}', `+at(4)+`, '{"id": "x", "type": "tool"}', '[{"filename": "a", "status": "stored"}]', '{}')`,
+		`INSERT INTO messages VALUES ('s1', 't1', 0, 'system', 'one', NULL, NULL, 'null', '{}', `+at(1)+`, 'null', `+
+			`'null', '{}')`,
+		`INSERT INTO messages VALUES ('s2', 't1', 0, 'system', 'two', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL,`+
+			` '{}')`,
+		`INSERT INTO messages VALUES ('a1', 't1', 1, 'assistant', NULL, NULL, NULL, '[{"id": "c", "type": `+
+			`"function", "function": {"name": "f", "arguments": "{}"}, "index": 0}]', '{}', `+at(3)+`, NULL, NULL, `+
+			`'`+metrics+`')`,
+		`INSERT INTO messages VALUES ('b1', 't1', 2, 'tool', 'done', 'f', 'c', NULL, '{"k": [1]}', `+at(4)+`, `+
+			`'{"id": "x", "type": "tool"}', '[{"filename": "a", "status": "stored"}]', '{}')`,
 		`INSERT INTO messages VALUES ('g1', 't1', 5, 'user', '', NULL, NULL, NULL, '{}', `+at(5)+`, NULL, NULL, '{}')`,
-		`INSERT INTO threads VALUES ('t4', 'odd', '{"nul": "a\u0000b", "half": "\ud83d", "pair": "\ud83d\ude00", "none": "\\u0000"}', NULL, `+at(1)+`, `+at(6)+`)`,
-		`INSERT INTO messages VALUES ('d2', 't3', 1, 'user', 'second', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, NULL, '{}')`,
-		`INSERT INTO messages VALUES ('d1', 't3', 1, 'user', 'first', NULL, NULL, NULL, '{}', `+at(1)+`, NULL, NULL, '{}')`,
+		`INSERT INTO threads VALUES ('t4', 'odd', '{"nul": "a\u0000b", "half": "\ud83d", "pair": "\ud83d\ude00", `+
+			`"none": "\\u0000"}', NULL, `+at(1)+`, `+at(6)+`)`,
+		`INSERT INTO messages VALUES ('d2', 't3', 1, 'user', 'second', NULL, NULL, NULL, '{}', `+at(2)+`, NULL, `+
+			`NULL, '{}')`,
+		`INSERT INTO messages VALUES ('d1', 't3', 1, 'user', 'first', NULL, NULL, NULL, '{}', `+at(1)+`, NULL, NULL,`+
+			` '{}')`,
 	)
 	store := OpenOptions(t, o, db.Hooks{})
 	moment := func(second int) time.Time { return time.Date(2024, 5, 15, 15, 0, second, 7000, time.UTC) }
 	none := map[string]any{}
 	text := func(s string) []db.Part { return []db.Part{db.TextPart{Text: s}} }
-	diff(t, "t1", *load(t, store, "t1"), thread{ID: "t1", Title: ptr("One"), Attributes: value(t, `{"customer_id":"42","n":1}`), Source: value(t, `{"name":"slack","channel":"C1"}`),
+	diff(t, "t1", *load(t, store, "t1"), thread{ID: "t1", Title: ptr("One"),
+		Attributes: value(t, `{"customer_id":"42","n":1}`), Source: value(t, `{"name":"slack","channel":"C1"}`),
 		CreatedAt: moment(1), UpdatedAt: moment(9), Messages: []message{
-			{ID: "s1", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("one"), Parts: text("one"), Attributes: none, Timestamp: moment(1)},
-			{ID: "s2", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("two"), Parts: text("two"), Attributes: none, Timestamp: moment(2)},
+			{ID: "s1", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("one"), Parts: text("one"), Attributes: none,
+				Timestamp: moment(1)},
+			{ID: "s2", ThreadID: "t1", Role: db.RoleSystem, Content: ptr("two"), Parts: text("two"), Attributes: none,
+				Timestamp: moment(2)},
 			{ID: "a1", ThreadID: "t1", Role: db.RoleAssistant, Sequence: 1, Attributes: none, Timestamp: moment(3),
-				ToolCalls: []db.ToolCall{{CallID: "c", Type: "function", Function: db.ToolCallFunction{Name: "f", Arguments: "{}"}}},
-				Metrics: db.Metrics{Model: ptr("gpt-4o"), Timing: db.Timing{EndedAt: ptr(time.Date(2024, 5, 15, 15, 0, 1, 500000000, time.UTC)), LatencyMS: 12.5},
+				ToolCalls: []db.ToolCall{{CallID: "c", Type: "function",
+					Function: db.ToolCallFunction{Name: "f", Arguments: "{}"}}},
+				Metrics: db.Metrics{Model: ptr("gpt-4o"),
+					Timing: db.Timing{EndedAt: ptr(time.Date(2024, 5, 15, 15, 0, 1, 500000000, time.UTC)),
+						LatencyMS: 12.5},
 					Usage: db.TokenUsage{PromptTokens: 2, CompletionTokens: 1, TotalTokens: 3}}},
-			{ID: "b1", ThreadID: "t1", Role: db.RoleTool, Sequence: 2, Content: ptr("done"), Parts: text("done"), Name: ptr("f"), ToolCallID: ptr("c"), Attributes: value(t, `{"k":[1]}`),
-				Timestamp: moment(4), Source: value(t, `{"id":"x","type":"tool"}`), Attachments: []db.Attachment{{Filename: "a", Status: db.AttachmentStored}}},
-			{ID: "g1", ThreadID: "t1", Role: db.RoleUser, Sequence: 5, Content: ptr(""), Parts: text(""), Attributes: none, Timestamp: moment(5)},
+			{ID: "b1", ThreadID: "t1", Role: db.RoleTool, Sequence: 2, Content: ptr("done"), Parts: text("done"),
+				Name: ptr("f"), ToolCallID: ptr("c"), Attributes: value(t, `{"k":[1]}`),
+				Timestamp: moment(4), Source: value(t, `{"id":"x","type":"tool"}`),
+				Attachments: []db.Attachment{{Filename: "a", Status: db.AttachmentStored}}},
+			{ID: "g1", ThreadID: "t1", Role: db.RoleUser, Sequence: 5, Content: ptr(""), Parts: text(""),
+				Attributes: none, Timestamp: moment(5)},
 		}})
 	diff(t, "t2", *load(t, store, "t2"), thread{ID: "t2", Attributes: none, CreatedAt: moment(2), UpdatedAt: moment(8)})
 	var order []string
@@ -458,16 +507,19 @@ func testAdopt(t *testing.T, driver db.Driver) {
 	}
 	diff(t, "t3, numbered anew", order, []string{"d11", "d22"})
 
-	if got, err := store.Scope("").Threads().FindByAttributes(ctx, decoded(t, `{"customer_id":"42","n":1}`), 10, 0); err != nil || len(got) != 1 {
+	if got, err := store.Scope("").Threads().FindByAttributes(ctx,
+		decoded(t, `{"customer_id":"42","n":1}`), 10, 0); err != nil || len(got) != 1 {
 		t.Errorf("FindByAttributes = %v, %v", ids(got), err)
 	}
-	if got, err := store.Scope("").Threads().FindBySource(ctx, "slack", decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
+	if got, err := store.Scope("").Threads().FindBySource(ctx, "slack",
+		decoded(t, `{"channel":"C1"}`), 10, 0); err != nil || len(got) != 1 {
 		t.Errorf("FindBySource = %v, %v", ids(got), err)
 	}
 	if got := load(t, store, "t4"); got == nil {
 		t.Error("t4 is not there")
 	} else {
-		diff(t, "t4, with what no answer can hold replaced", got.Attributes, any(map[string]any{"nul": "a\uFFFDb", "half": "\uFFFD", "pair": "😀", "none": `\u0000`}))
+		diff(t, "t4, with what no answer can hold replaced", got.Attributes,
+			any(map[string]any{"nul": "a\uFFFDb", "half": "\uFFFD", "pair": "😀", "none": `\u0000`}))
 	}
 	list, err := store.Scope("").Threads().List(ctx, 10, 0)
 	if err != nil {
@@ -495,10 +547,12 @@ func columns(t testing.TB, raw *sql.DB, kind db.Driver) []string {
 	t.Helper()
 	query := `SELECT name || ': ' || COALESCE(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1`
 	if kind != db.SQLite {
-		query = `SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '') || ' ' || COALESCE(collation_name, '')
+		query = `SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || ` +
+			`COALESCE(column_default, '') || ' ' || COALESCE(collation_name, '')
 				FROM information_schema.columns WHERE table_schema = 'public'
 			UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-			UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1`
+			UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint ` +
+			`WHERE connamespace = 'public'::regnamespace ORDER BY 1`
 	}
 	return column(t, raw, query)
 }
@@ -525,9 +579,11 @@ func column(t testing.TB, raw *sql.DB, query string) []string {
 // testAdoptFailure gives the migration tables that it cannot adopt: they stay as they are.
 func testAdoptFailure(t *testing.T, driver db.Driver) {
 	for name, statements := range map[string][]string{
-		"tables of somebody else": {`CREATE TABLE threads (id INTEGER, colour TEXT)`, `CREATE TABLE messages (id INTEGER)`},
-		"one table":               {`CREATE TABLE threads (id INTEGER, colour TEXT)`},
-		"a row that is no thread": append(tylerTables(driver), `INSERT INTO threads VALUES ('t', 'x', '[1]', NULL, '2024-01-01 00:00:00', '2024-01-01 00:00:00')`),
+		"tables of somebody else": {`CREATE TABLE threads (id INTEGER, colour TEXT)`,
+			`CREATE TABLE messages (id INTEGER)`},
+		"one table": {`CREATE TABLE threads (id INTEGER, colour TEXT)`},
+		"a row that is no thread": append(tylerTables(driver),
+			`INSERT INTO threads VALUES ('t', 'x', '[1]', NULL, '2024-01-01 00:00:00', '2024-01-01 00:00:00')`),
 	} {
 		o := parse(t, URL(t, driver))
 		raw := Raw(t, o)
@@ -553,10 +609,13 @@ func testAdoptFailure(t *testing.T, driver db.Driver) {
 	t.Run("messages without a thread are kept aside", func(t *testing.T) {
 		o := parse(t, URL(t, driver))
 		raw := Raw(t, o)
-		Exec(t, raw, append(tylerTables(driver), `PRAGMA foreign_keys = 0`, `CREATE INDEX threads_updated_at ON threads (title)`,
+		Exec(t, raw, append(tylerTables(driver), `PRAGMA foreign_keys = 0`,
+			`CREATE INDEX threads_updated_at ON threads (title)`,
 			`INSERT INTO threads VALUES ('t', 'x', '{}', NULL, '2024-01-01 00:00:00', '2024-01-01 00:00:00')`,
-			`INSERT INTO messages VALUES ('m', 't', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 00:00:00', NULL, NULL, '{}')`,
-			`INSERT INTO messages VALUES ('o', 'gone', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 00:00:00', NULL, NULL, '{}')`)...)
+			`INSERT INTO messages VALUES ('m', 't', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 00:00:00', `+
+				`NULL, NULL, '{}')`,
+			`INSERT INTO messages VALUES ('o', 'gone', 1, 'user', 'x', NULL, NULL, NULL, '{}', '2024-01-01 `+
+				`00:00:00', NULL, NULL, '{}')`)...)
 		store := OpenOptions(t, o, db.Hooks{})
 		if n := len(load(t, store, "t").Messages); n != 1 {
 			t.Errorf("%d messages, want 1", n)
@@ -574,11 +633,13 @@ func oldDatabase(t *testing.T, driver db.Driver, version int) (db.Options, *sql.
 	o := parse(t, URL(t, driver))
 	raw := Raw(t, o)
 	kind := "sqlite"
-	versions := `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL,
+	versions := `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, ` +
+		`is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now')))`
 	if driver != db.SQLite {
 		kind = "postgres"
-		versions = `CREATE TABLE goose_db_version (id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY, version_id bigint NOT NULL,
+		versions = `CREATE TABLE goose_db_version (id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY, ` +
+			`version_id bigint NOT NULL,
 			is_applied boolean NOT NULL, tstamp timestamp NOT NULL DEFAULT now())`
 	}
 	Exec(t, raw, versions, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true)`)
@@ -592,7 +653,8 @@ func oldDatabase(t *testing.T, driver db.Driver, version int) (db.Options, *sql.
 		if err != nil {
 			t.Fatal(err)
 		}
-		Exec(t, raw, string(text), fmt.Sprintf(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, true)`, i+1))
+		Exec(t, raw, string(text),
+			fmt.Sprintf(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, true)`, i+1))
 	}
 	return o, raw
 }
@@ -606,7 +668,8 @@ func testMigrateTenants(t *testing.T, driver db.Driver) {
 		at = "timestamptz '2026-01-02 03:04:05.678901+00'"
 	}
 	Exec(t, raw,
-		`INSERT INTO threads (id, title, attributes, created_at, updated_at, last_sequence, system_count, user_count) VALUES
+		`INSERT INTO threads (id, title, attributes, created_at, updated_at, last_sequence, system_count, `+
+			`user_count) VALUES
 			('t', 'Old', '{"a":1}', `+at+`, `+at+`, 1, 1, 1), ('empty', NULL, '{}', `+at+`, `+at+`, 0, 0, 0)`,
 		`INSERT INTO messages (id, thread_id, sequence, position, role, content, "timestamp") VALUES
 			('s', 't', 0, 1, 'system', 'Be kind.', `+at+`), ('u', 't', 1, 0, 'user', 'Hi!', `+at+`)`,
@@ -625,7 +688,8 @@ func testMigrateTenants(t *testing.T, driver db.Driver) {
 		defer s.Close()
 	}
 	th := load(t, stores[0], "t")
-	if th == nil || *th.Title != "Old" || len(th.Messages) != 2 || *th.Messages[0].Content != "Be kind." || *th.Messages[1].Content != "Hi!" {
+	if th == nil || *th.Title != "Old" || len(th.Messages) != 2 || *th.Messages[0].Content != "Be kind." ||
+		*th.Messages[1].Content != "Hi!" {
 		t.Fatalf("the old thread is %+v", th)
 	}
 	found, err := stores[0].Scope("").Threads().FindByAttributes(ctx, map[string]any{"a": 1}, 10, 0)
@@ -647,7 +711,8 @@ func testMigrateTenants(t *testing.T, driver db.Driver) {
 	fresh := Options(t, driver)
 	OpenOptions(t, fresh, db.Hooks{})
 	ours := func(o db.Options) []string { // goose's own table aside
-		return slices.DeleteFunc(columns(t, Raw(t, o), driver), func(c string) bool { return strings.HasPrefix(c, "goose_db_version") })
+		return slices.DeleteFunc(columns(t, Raw(t, o), driver),
+			func(c string) bool { return strings.HasPrefix(c, "goose_db_version") })
 	}
 	diff(t, "tables", ours(o), ours(fresh))
 }

@@ -202,7 +202,8 @@ func shownAll(t testing.TB, messages []*db.Message) []message {
 
 func shownThread(t testing.TB, th *db.Thread, messages []*db.Message) thread {
 	t.Helper()
-	return thread{th.ID, th.Title, value(t, th.Attributes), value(t, th.Source), th.CreatedAt, th.UpdatedAt, shownAll(t, messages)}
+	return thread{th.ID, th.Title, value(t, th.Attributes), value(t, th.Source), th.CreatedAt, th.UpdatedAt,
+		shownAll(t, messages)}
 }
 
 // load returns the thread with its messages, nil when it is unknown. It also

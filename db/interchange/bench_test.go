@@ -15,9 +15,10 @@ import (
 	"github.com/threadstore/threadstore/db/interchange"
 )
 
-// BenchmarkImport imports 4,000 conversations of recorded size into a new store, and beside it puts the same rows into the
-// same tables, with their indexes, as fast as the database takes them from one client: by COPY into PostgreSQL, by a
-// prepared INSERT for each row in one transaction of SQLite. The figure "of-bulk" is how fast the import is beside that.
+// BenchmarkImport imports 4,000 conversations of recorded size into a new store, and beside it puts the same rows into
+// the same tables, with their indexes, as fast as the database takes them from one client: by COPY into PostgreSQL, by
+// a prepared INSERT for each row in one transaction of SQLite. The figure "of-bulk" is how fast the import is beside
+// that.
 //
 //	.ci/with-postgres go test ./db/interchange -run - -bench Import -benchtime 3x
 func BenchmarkImport(b *testing.B) {
@@ -29,7 +30,8 @@ func BenchmarkImport(b *testing.B) {
 				o := dbtest.Options(b, driver)
 				store := dbtest.OpenOptions(b, o, db.Hooks{})
 				start := time.Now()
-				if err := interchange.Import(context.Background(), store.Scope("").Threads(), "lines", bytes.NewReader(lines), func(int, int) {}); err != nil {
+				if err := interchange.Import(context.Background(), store.Scope("").Threads(), "lines",
+					bytes.NewReader(lines), func(int, int) {}); err != nil {
 					b.Fatal(err)
 				}
 				imported += time.Since(start)
@@ -75,8 +77,12 @@ func bulkCopy(b *testing.B, driver db.Driver, from, to *sql.DB) (took time.Durat
 		b.Fatal(err)
 	}
 	for _, table := range []struct{ name, columns string }{
-		{"threads", "id title attributes source created_at updated_at last_sequence system_count user_count assistant_count tool_count"},
-		{"messages", "id thread_id sequence position role content parts name tool_call_id tool_calls attributes timestamp source attachments metrics"},
+		{"threads",
+			"id title attributes source created_at updated_at last_sequence system_count user_count assistant_count " +
+				"tool_count"},
+		{"messages",
+			"id thread_id sequence position role content parts name tool_call_id tool_calls attributes timestamp " +
+				"source attachments metrics"},
 		{"thread_properties", "thread_id key value"},
 	} {
 		columns := strings.Fields(table.columns)
@@ -87,7 +93,8 @@ func bulkCopy(b *testing.B, driver db.Driver, from, to *sql.DB) (took time.Durat
 		rows := allRows(b, from, "SELECT "+strings.Join(selected, ", ")+" FROM "+table.name, len(columns))
 		statement := `COPY ` + table.name + ` ("` + strings.Join(columns, `", "`) + `") FROM STDIN`
 		if driver == db.SQLite {
-			statement = `INSERT INTO ` + table.name + ` ("` + strings.Join(columns, `", "`) + `") VALUES (?` + strings.Repeat(", ?", len(columns)-1) + `)`
+			statement = `INSERT INTO ` + table.name + ` ("` + strings.Join(columns, `", "`) + `") VALUES (?` +
+				strings.Repeat(", ?", len(columns)-1) + `)`
 		}
 		start := time.Now()
 		prepared, err := tx.Prepare(statement)

@@ -64,7 +64,8 @@ func noProgress(int, int) {}
 
 // thread is the line of a thread with this id and these messages.
 func thread(id string, messages ...string) string {
-	return fmt.Sprintf(`{"id":%q,"created_at":"2024-05-15T15:00:00+00:00","messages":[%s]}`, id, strings.Join(messages, ","))
+	return fmt.Sprintf(`{"id":%q,"created_at":"2024-05-15T15:00:00+00:00","messages":[%s]}`, id,
+		strings.Join(messages, ","))
 }
 
 // short keeps a failure readable when a line is large.
@@ -86,7 +87,8 @@ func wantLineError(t *testing.T, call string, err error, file string, line int) 
 		t.Errorf("%s: error of %s line %d, want %s line %d", call, e.File, e.Line, file, line)
 	}
 	prefix := fmt.Sprintf("%s:%d: ", file, line)
-	if text := e.Error(); !strings.HasPrefix(text, prefix) || len(text) == len(prefix) || strings.ContainsAny(text, "\r\n") {
+	if text := e.Error(); !strings.HasPrefix(text, prefix) || len(text) == len(prefix) ||
+		strings.ContainsAny(text, "\r\n") {
 		t.Errorf("%s: error %q, want one line of %q and a reason", call, text, prefix)
 	}
 	return e
@@ -111,7 +113,8 @@ func TestImportLines(t *testing.T) {
 		{"blank line at the end, no newline", thread("a") + "\n   ", []string{"a"}},
 		{"space around", "  " + thread("a") + "\t\n", []string{"a"}},
 		{"the same thread twice", thread("a") + "\n" + thread("a") + "\n", []string{"a", "a"}},
-		{"a line longer than the buffer", thread("a", `{"role":"user","content":"`+strings.Repeat("x", 3<<20)+`"}`) + "\n" + thread("b"), []string{"a", "b"}},
+		{"a line longer than the buffer", thread("a", `{"role":"user","content":"`+strings.Repeat("x", 3<<20)+`"}`) +
+			"\n" + thread("b"), []string{"a", "b"}},
 		{"a line of the buffer's size", pad(thread("a"), 1<<20) + "\n" + thread("b"), []string{"a", "b"}},
 		{"a line and its end of the buffer's size", pad(thread("a"), 1<<20-1) + "\n" + thread("b"), []string{"a", "b"}},
 		{"CRLF across the buffer", pad(thread("a"), 1<<20-1) + "\r\n" + thread("b"), []string{"a", "b"}},
@@ -120,7 +123,8 @@ func TestImportLines(t *testing.T) {
 			t.Parallel()
 			var store recorder
 			var progress [][2]int
-			err := Import(t.Context(), &store, "f.jsonl", strings.NewReader(c.in), func(threads, messages int) { progress = append(progress, [2]int{threads, messages}) })
+			err := Import(t.Context(), &store, "f.jsonl", strings.NewReader(c.in),
+				func(threads, messages int) { progress = append(progress, [2]int{threads, messages}) })
 			if err != nil {
 				t.Fatalf("Import(%s): %v, want threads %v", short(c.in), err, c.want)
 			}
@@ -165,7 +169,8 @@ func TestImportProgress(t *testing.T) {
 	message := `{"role":"user","content":"x"}`
 	in := thread("a", message, message) + "\n\n" + thread("b") + "\n" + thread("c", message) + "\n"
 	var got [][2]int
-	err := Import(t.Context(), &recorder{}, "-", strings.NewReader(in), func(threads, messages int) { got = append(got, [2]int{threads, messages}) })
+	err := Import(t.Context(), &recorder{}, "-", strings.NewReader(in),
+		func(threads, messages int) { got = append(got, [2]int{threads, messages}) })
 	if err != nil {
 		t.Fatalf("Import: %v", err)
 	}
@@ -229,7 +234,8 @@ func TestImportBadLine(t *testing.T) {
 		{"attributes: NUL", with("attributes", `{"a":"\u0000"}`), []any{"attributes"}},
 		{"attributes: 101 digits", with("attributes", `{"a":`+strings.Repeat("9", 101)+`}`), []any{"attributes"}},
 		{"attributes: 1e131071", with("attributes", `{"a":1e131071}`), []any{"attributes"}},
-		{"attributes: 65 levels", with("attributes", strings.Repeat(`{"a":`, 65)+"1"+strings.Repeat("}", 65)), []any{"attributes"}},
+		{"attributes: 65 levels", with("attributes", strings.Repeat(`{"a":`, 65)+"1"+strings.Repeat("}", 65)),
+			[]any{"attributes"}},
 		{"attributes: over 1 MiB", with("attributes", `{"a":"`+strings.Repeat("x", 1<<20)+`"}`), []any{"attributes"}},
 		{"source: text", with("source", `"slack"`), []any{"source"}},
 		{"source: list", with("source", `[]`), []any{"source"}},
@@ -247,22 +253,31 @@ func TestImportBadLine(t *testing.T) {
 		{"message: number as content", second(`{"role":"user","content":5}`), []any{"messages", 1, "content"}},
 		{"message: object as content", second(`{"role":"user","content":{}}`), []any{"messages", 1, "content"}},
 		{"message: true as content", second(`{"role":"user","content":true}`), []any{"messages", 1, "content"}},
-		{"message: a bad part", second(`{"role":"user","content":[{"type":"text","text":"a"},{"type":"audio"}]}`), []any{"messages", 1, "content", 1}},
+		{"message: a bad part", second(`{"role":"user","content":[{"type":"text","text":"a"},{"type":"audio"}]}`),
+			[]any{"messages", 1, "content", 1}},
 		{"message: texts as parts", second(`{"role":"user","content":["a"]}`), []any{"messages", 1, "content"}},
 		{"message: number as name", second(`{"role":"user","name":5}`), []any{"messages", 1, "name"}},
-		{"message: number as tool_call_id", second(`{"role":"user","tool_call_id":5}`), []any{"messages", 1, "tool_call_id"}},
-		{"message: object as tool_calls", second(`{"role":"user","tool_calls":{}}`), []any{"messages", 1, "tool_calls"}},
+		{"message: number as tool_call_id", second(`{"role":"user","tool_call_id":5}`),
+			[]any{"messages", 1, "tool_call_id"}},
+		{"message: object as tool_calls", second(`{"role":"user","tool_calls":{}}`),
+			[]any{"messages", 1, "tool_calls"}},
 		{"message: text as tool_calls", second(`{"role":"user","tool_calls":""}`), []any{"messages", 1, "tool_calls"}},
-		{"message: a tool call without a function", second(`{"role":"user","tool_calls":[{"id":"c","type":"function"}]}`), []any{"messages", 1, "tool_calls", 0}},
+		{"message: a tool call without a function",
+			second(`{"role":"user","tool_calls":[{"id":"c","type":"function"}]}`),
+			[]any{"messages", 1, "tool_calls", 0}},
 		{"message: list as attributes", second(`{"role":"user","attributes":[]}`), []any{"messages", 1, "attributes"}},
-		{"message: attributes over 1 MiB", second(`{"role":"user","attributes":{"a":"` + strings.Repeat("x", 1<<20) + `"}}`), []any{"messages", 1, "attributes"}},
+		{"message: attributes over 1 MiB", second(`{"role":"user","attributes":{"a":"` + strings.Repeat("x", 1<<20) +
+			`"}}`), []any{"messages", 1, "attributes"}},
 		{"message: text as source", second(`{"role":"user","source":"x"}`), []any{"messages", 1, "source"}},
 		{"message: NUL in source", second(`{"role":"user","source":{"\u0000":1}}`), []any{"messages", 1, "source"}},
-		{"message: object as attachments", second(`{"role":"user","attachments":{}}`), []any{"messages", 1, "attachments"}},
-		{"message: an attachment without a name", second(`{"role":"user","attachments":[{"filename":"a"},{}]}`), []any{"messages", 1, "attachments", 1}},
+		{"message: object as attachments", second(`{"role":"user","attachments":{}}`),
+			[]any{"messages", 1, "attachments"}},
+		{"message: an attachment without a name", second(`{"role":"user","attachments":[{"filename":"a"},{}]}`),
+			[]any{"messages", 1, "attachments", 1}},
 		{"message: text as metrics", second(`{"role":"user","metrics":"x"}`), []any{"messages", 1, "metrics"}},
 		{"message: number as timestamp", second(`{"role":"user","timestamp":5}`), []any{"messages", 1, "timestamp"}},
-		{"message: timestamp is no time", second(`{"role":"user","timestamp":"now"}`), []any{"messages", 1, "timestamp"}},
+		{"message: timestamp is no time", second(`{"role":"user","timestamp":"now"}`),
+			[]any{"messages", 1, "timestamp"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -327,18 +342,25 @@ func TestImportStoreError(t *testing.T) {
 		err  error
 		text string
 	}{
-		{"a field", db.Invalidf([]any{"messages", 3, "toolCallId"}, "must be given"), "f:2: messages[3].tool_call_id: must be given"},
-		{"a field with a Tyler's name of two words", db.Invalidf([]any{"createdAt"}, "must be given"), "f:2: created_at: must be given"},
-		{"a part", db.Invalidf([]any{"messages", 0, "parts", 1, "imageUrl"}, "must be given"), "f:2: messages[0].content[1].image_url: must be given"},
-		{"a tool call", db.Invalidf([]any{"messages", 0, "toolCalls", 1, "callId"}, "must be given"), "f:2: messages[0].tool_calls[1].id: must be given"},
-		{"a field of a list in a list", db.Invalidf([]any{"messages", 0, "tool_calls", 12, "function", "name"}, "must not be empty"), "f:2: messages[0].tool_calls[12].function.name: must not be empty"},
-		{"no field", &db.Error{Code: db.Conflict, Reason: "a message id belongs to another thread"}, "f:2: a message id belongs to another thread"},
+		{"a field", db.Invalidf([]any{"messages", 3, "toolCallId"}, "must be given"),
+			"f:2: messages[3].tool_call_id: must be given"},
+		{"a field with a Tyler's name of two words", db.Invalidf([]any{"createdAt"}, "must be given"),
+			"f:2: created_at: must be given"},
+		{"a part", db.Invalidf([]any{"messages", 0, "parts", 1, "imageUrl"}, "must be given"),
+			"f:2: messages[0].content[1].image_url: must be given"},
+		{"a tool call", db.Invalidf([]any{"messages", 0, "toolCalls", 1, "callId"}, "must be given"),
+			"f:2: messages[0].tool_calls[1].id: must be given"},
+		{"a field of a list in a list", db.Invalidf([]any{"messages", 0, "tool_calls", 12, "function", "name"},
+			"must not be empty"), "f:2: messages[0].tool_calls[12].function.name: must not be empty"},
+		{"no field", &db.Error{Code: db.Conflict, Reason: "a message id belongs to another thread"},
+			"f:2: a message id belongs to another thread"},
 		{"another error", cause, "f:2: cause"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			store := recorder{failAt: "b", err: c.err}
-			err := Import(t.Context(), &store, "f", strings.NewReader(thread("a")+"\n"+thread("b")+"\n"+thread("c")), noProgress)
+			err := Import(t.Context(), &store, "f",
+				strings.NewReader(thread("a")+"\n"+thread("b")+"\n"+thread("c")), noProgress)
 			e := wantLineError(t, "Import", err, "f", 2)
 			if !errors.Is(err, c.err) {
 				t.Errorf("Import: error %v, want it to wrap %v", err, c.err)
@@ -434,7 +456,8 @@ func TestImportLineLength(t *testing.T) {
 	t.Run("far more", func(t *testing.T) {
 		var store recorder
 		line := &spaces{}
-		err := Import(t.Context(), &store, "f", io.MultiReader(strings.NewReader(thread("a")+"\n"), io.LimitReader(line, 4*MaxLine)), noProgress)
+		err := Import(t.Context(), &store, "f",
+			io.MultiReader(strings.NewReader(thread("a")+"\n"), io.LimitReader(line, 4*MaxLine)), noProgress)
 		wantLineError(t, "Import of a very long line", err, "f", 2)
 		if most := MaxLine + 4<<20; line.read > most {
 			t.Errorf("Import of a very long line: %d bytes read, want at most %d", line.read, most)
@@ -450,13 +473,15 @@ func ptr[T any](v T) *T { return &v }
 // What a line says, as the store is told.
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	created, updated := time.Date(2024, 5, 15, 15, 0, 0, 0, time.UTC), time.Date(2024, 5, 16, 13, 0, 0, 123_456_000, time.UTC)
+	created, updated := time.Date(2024, 5, 15, 15, 0, 0, 0, time.UTC),
+		time.Date(2024, 5, 16, 13, 0, 0, 123_456_000, time.UTC)
 	none := db.Some[*string](nil)
 	nothing := db.Some(db.JSON(""))
 	// message is what a message says that has only an id and a role.
 	message := func(change func(*db.MessagePatch)) []db.MessagePatch {
-		p := db.MessagePatch{ID: ptr("m"), Role: db.RoleUser, Name: none, ToolCallID: none, ToolCalls: nothing, Attributes: nothing,
-			Source: nothing, Attachments: nothing, Metrics: nothing, Timestamp: db.Some(&created)}
+		p := db.MessagePatch{ID: ptr("m"), Role: db.RoleUser, Name: none, ToolCallID: none, ToolCalls: nothing,
+			Attributes: nothing,
+			Source:     nothing, Attachments: nothing, Metrics: nothing, Timestamp: db.Some(&created)}
 		change(&p)
 		return []db.MessagePatch{p}
 	}
@@ -465,7 +490,8 @@ func TestDecode(t *testing.T) {
 		Updated time.Time
 	}
 	plain := func(change func(*want)) want {
-		w := want{db.ThreadPatch{ID: ptr("x"), Attributes: nothing, Source: nothing, CreatedAt: &created, Messages: &[]db.MessagePatch{}}, created}
+		w := want{db.ThreadPatch{ID: ptr("x"), Attributes: nothing, Source: nothing, CreatedAt: &created,
+			Messages: &[]db.MessagePatch{}}, created}
 		change(&w)
 		return w
 	}
@@ -476,44 +502,68 @@ func TestDecode(t *testing.T) {
 		want want
 	}{
 		{"nothing but an id and a time", `{"id":"x","created_at":"2024-05-15T15:00:00+00:00"}`, plain(func(*want) {})},
-		{"nulls", `{"id":"x","created_at":"2024-05-15T15:00:00+00:00","updated_at":null,"attributes":null,"source":null,"messages":null}`, plain(func(*want) {})},
-		{"null title is a title", `{"id":"x","created_at":"2024-05-15T15:00:00Z","title":null}`, plain(func(w *want) { w.Patch.Title = none })},
-		{"empty title is a title", `{"id":"x","created_at":"2024-05-15T15:00:00Z","title":""}`, plain(func(w *want) { w.Patch.Title = db.Some(ptr("")) })},
-		{"both times", `{"id":"x","created_at":"2024-05-15T15:00:00","updated_at":"2024-05-16T15:00:00.1234569+02:00"}`, plain(func(w *want) { w.Updated = updated })},
+		{"nulls",
+			`{"id":"x","created_at":"2024-05-15T15:00:00+00:00","updated_at":null,"attributes":null,"source":null,` +
+				`"messages":null}`, plain(func(*want) {})},
+		{"null title is a title", `{"id":"x","created_at":"2024-05-15T15:00:00Z","title":null}`,
+			plain(func(w *want) { w.Patch.Title = none })},
+		{"empty title is a title", `{"id":"x","created_at":"2024-05-15T15:00:00Z","title":""}`,
+			plain(func(w *want) { w.Patch.Title = db.Some(ptr("")) })},
+		{"both times", `{"id":"x","created_at":"2024-05-15T15:00:00","updated_at":"2024-05-16T15:00:00.1234569+02:00"}`,
+			plain(func(w *want) { w.Updated = updated })},
 		{"updated_at alone", `{"id":"x","updated_at":"2024-05-15T15:00:00Z"}`, plain(func(*want) {})},
-		{"everything of a thread", `{"unknown":1,"id":"x","title":"T","created_at":"2024-05-15 15:00:00","updated_at":"2024-05-15T15:00:00Z","attributes":{"b":1.50,"a":9007199254740993},"source":{"name":"s","é":null}}`,
+		{"everything of a thread",
+			`{"unknown":1,"id":"x","title":"T","created_at":"2024-05-15 15:00:00",` +
+				`"updated_at":"2024-05-15T15:00:00Z","attributes":{"b":1.50,"a":9007199254740993},` +
+				`"source":{"name":"s","é":null}}`,
 			plain(func(w *want) {
 				w.Patch.Title = db.Some(ptr("T"))
 				w.Patch.Attributes = db.Some(db.JSON(`{"a":9007199254740993,"b":1.50}`))
 				w.Patch.Source = db.Some(db.JSON(`{"name":"s","é":null}`))
 			})},
-		{"empty objects", `{"id":"x","created_at":"2024-05-15T15:00:00Z","attributes":{},"source":{}}`, plain(func(w *want) {
-			w.Patch.Attributes, w.Patch.Source = db.Some(db.EmptyObject), db.Some(db.EmptyObject)
-		})},
+		{"empty objects", `{"id":"x","created_at":"2024-05-15T15:00:00Z","attributes":{},"source":{}}`,
+			plain(func(w *want) {
+				w.Patch.Attributes, w.Patch.Source = db.Some(db.EmptyObject), db.Some(db.EmptyObject)
+			})},
 
 		{"a message of nothing", thread("x", `{"id":"m","role":"user"}`), of(message(func(*db.MessagePatch) {}))},
-		{"a message of nulls and empties", thread("x", `{"id":"m","role":"user","content":null,"name":null,"tool_call_id":"","tool_calls":[],"attributes":null,"source":null,"attachments":[],"metrics":null,"timestamp":null}`),
+		{"a message of nulls and empties", thread("x",
+			`{"id":"m","role":"user","content":null,"name":null,"tool_call_id":"","tool_calls":[],"attributes":null,`+
+				`"source":null,"attachments":[],"metrics":null,"timestamp":null}`),
 			of(message(func(*db.MessagePatch) {}))},
-		{"the file's sequence is not read", thread("x", `{"id":"m","role":"user","sequence":"seven"}`), of(message(func(*db.MessagePatch) {}))},
-		{"empty name is none", thread("x", `{"id":"m","role":"user","name":""}`), of(message(func(*db.MessagePatch) {}))},
-		{"roles", thread("x", `{"id":"m","role":"system"}`), of(message(func(p *db.MessagePatch) { p.Role = db.RoleSystem }))},
-		{"text", thread("x", `{"id":"m","role":"user","content":"é\n"}`), of(message(func(p *db.MessagePatch) { p.Content = db.Some(ptr("é\n")) }))},
-		{"empty text is text", thread("x", `{"id":"m","role":"user","content":""}`), of(message(func(p *db.MessagePatch) { p.Content = db.Some(ptr("")) }))},
+		{"the file's sequence is not read", thread("x", `{"id":"m","role":"user","sequence":"seven"}`),
+			of(message(func(*db.MessagePatch) {}))},
+		{"empty name is none", thread("x", `{"id":"m","role":"user","name":""}`),
+			of(message(func(*db.MessagePatch) {}))},
+		{"roles", thread("x", `{"id":"m","role":"system"}`),
+			of(message(func(p *db.MessagePatch) { p.Role = db.RoleSystem }))},
+		{"text", thread("x", `{"id":"m","role":"user","content":"é\n"}`),
+			of(message(func(p *db.MessagePatch) { p.Content = db.Some(ptr("é\n")) }))},
+		{"empty text is text", thread("x", `{"id":"m","role":"user","content":""}`),
+			of(message(func(p *db.MessagePatch) { p.Content = db.Some(ptr("")) }))},
 		{"parts", thread("x", `{"id":"m","role":"user","content":[{"type":"text","text":"a","x":1}]}`),
 			of(message(func(p *db.MessagePatch) { p.Parts = db.Some(db.JSON(`[{"text":"a","type":"text","x":1}]`)) }))},
-		{"no parts", thread("x", `{"id":"m","role":"user","content":[]}`), of(message(func(p *db.MessagePatch) { p.Parts = nothing }))},
-		{"everything of a message", thread("x", `{"id":"m","role":"tool","content":"c","name":"n","tool_call_id":"t","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}],`+
-			`"attributes":{"a":1e2},"source":{"id":"u"},"attachments":[{"filename":"f"}],"metrics":{"model":"g"},"timestamp":"2024-05-16T15:00:00.123456+02:00","turn":3,"reactions":{}}`),
+		{"no parts", thread("x", `{"id":"m","role":"user","content":[]}`),
+			of(message(func(p *db.MessagePatch) { p.Parts = nothing }))},
+		{"everything of a message", thread("x",
+			`{"id":"m","role":"tool","content":"c","name":"n","tool_call_id":"t","tool_calls":[{"id":"c",`+
+				`"type":"function","function":{"name":"f","arguments":"{}"}}],`+
+				`"attributes":{"a":1e2},"source":{"id":"u"},"attachments":[{"filename":"f"}],`+
+				`"metrics":{"model":"g"},"timestamp":"2024-05-16T15:00:00.123456+02:00","turn":3,"reactions":{}}`),
 			of(message(func(p *db.MessagePatch) {
-				p.Role, p.Content, p.Name, p.ToolCallID = db.RoleTool, db.Some(ptr("c")), db.Some(ptr("n")), db.Some(ptr("t"))
-				p.ToolCalls = db.Some(db.JSON(`[{"function":{"arguments":"{}","name":"f"},"id":"c","type":"function"}]`))
+				p.Role, p.Content, p.Name, p.ToolCallID = db.RoleTool, db.Some(ptr("c")), db.Some(ptr("n")),
+					db.Some(ptr("t"))
+				p.ToolCalls = db.Some(db.JSON(`[{"function":{"arguments":"{}","name":"f"},"id":"c",` +
+					`"type":"function"}]`))
 				p.Attributes, p.Source = db.Some(db.JSON(`{"a":100}`)), db.Some(db.JSON(`{"id":"u"}`))
 				p.Attachments, p.Metrics = db.Some(db.JSON(`[{"filename":"f"}]`)), db.Some(db.JSON(`{"model":"g"}`))
 				p.Timestamp = db.Some(&updated)
 			}))},
-		{"order is the file's", thread("x", `{"id":"m","role":"user","sequence":2}`, `{"id":"l","role":"user","sequence":1}`),
+		{"order is the file's", thread("x", `{"id":"m","role":"user","sequence":2}`,
+			`{"id":"l","role":"user","sequence":1}`),
 			of(append(message(func(*db.MessagePatch) {}), message(func(p *db.MessagePatch) { p.ID = ptr("l") })...))},
-		{"unknown role goes to the store", thread("x", `{"id":"m","role":"robot"}`), of(message(func(p *db.MessagePatch) { p.Role = "robot" }))},
+		{"unknown role goes to the store", thread("x", `{"id":"m","role":"robot"}`),
+			of(message(func(p *db.MessagePatch) { p.Role = "robot" }))},
 		{"no role goes to the store", thread("x", `{"id":"m"}`), of(message(func(p *db.MessagePatch) { p.Role = "" }))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -545,7 +595,8 @@ func TestDecodeMessageID(t *testing.T) {
 		return ids
 	}
 	one := ids(thread("x", `{"role":"user"}`, `{"role":"user"}`, `{"id":null,"role":"user"}`))
-	if diff := cmp.Diff(one, ids(thread("x", `{"role":"user","content":"edited"}`, `{"role":"user"}`, `{"role":"user"}`))); diff != "" {
+	if diff := cmp.Diff(one, ids(thread("x", `{"role":"user","content":"edited"}`, `{"role":"user"}`,
+		`{"role":"user"}`))); diff != "" {
 		t.Errorf("ids of messages without one, read twice (-first +second):\n%s", diff)
 	}
 	seen := map[string]bool{}
@@ -560,7 +611,8 @@ func TestDecodeMessageID(t *testing.T) {
 // open returns the threads of a new SQLite database, in memory or at path.
 func open(t testing.TB, path string) *db.Threads {
 	t.Helper()
-	database, err := db.Open(db.Options{Driver: db.SQLite, Path: path, PoolSize: 1, PoolTimeout: 30 * time.Second}, db.Hooks{})
+	database, err := db.Open(db.Options{Driver: db.SQLite, Path: path, PoolSize: 1, PoolTimeout: 30 * time.Second},
+		db.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -589,58 +641,119 @@ func exported(t testing.TB, from Walker) string {
 func TestExport(t *testing.T) {
 	t.Parallel()
 	const (
-		head    = `{"id":"x","title":"Untitled Thread","messages":[`
-		tail    = `],"created_at":"2024-05-15T15:00:00+00:00","updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":null}`
-		metrics = `"metrics":{"model":null,"timing":{"ended_at":null,"latency":0,"started_at":null},"usage":{"completion_tokens":0,"prompt_tokens":0,"total_tokens":0},"weave_call":{"id":"","ui_url":""}}`
-		stamp   = `"timestamp":"2024-05-15T15:00:00+00:00"`
+		head = `{"id":"x","title":"Untitled Thread","messages":[`
+		tail = `],"created_at":"2024-05-15T15:00:00+00:00","updated_at":"2024-05-15T15:00:00+00:00",` +
+			`"attributes":{},"source":null}`
+		metrics = `"metrics":{"model":null,"timing":{"ended_at":null,"latency":0,"started_at":null},` +
+			`"usage":{"completion_tokens":0,"prompt_tokens":0,"total_tokens":0},"weave_call":{"id":"","ui_url":""}}`
+		stamp = `"timestamp":"2024-05-15T15:00:00+00:00"`
 	)
 	// message is a message with this content, and what follows its metrics.
 	message := func(id, role string, sequence int, content, more string) string {
-		return fmt.Sprintf(`{"id":%q,"role":%q,"sequence":%d,"content":%s,%s,"source":null,%s%s}`, id, role, sequence, content, stamp, metrics, more)
+		return fmt.Sprintf(`{"id":%q,"role":%q,"sequence":%d,"content":%s,%s,"source":null,%s%s}`, id, role, sequence,
+			content, stamp, metrics, more)
 	}
 	for _, c := range []struct {
 		name, in, want string
 	}{
 		{"nothing", thread("x"), head + tail},
-		{"everything of a thread", `{"source":{"name":"s","id":1},"attributes":{"b":1.50,"a":[9007199254740993,0.1,12345678901234567890,{"z":null}]},"messages":[],"title":"T","id":"x","updated_at":"2024-05-16T15:00:00.5+02:00","created_at":"2024-05-15T15:00:00.000001Z"}`,
-			`{"id":"x","title":"T","messages":[],"created_at":"2024-05-15T15:00:00.000001+00:00","updated_at":"2024-05-16T13:00:00.500000+00:00","attributes":{"a":[9007199254740993,0.1,12345678901234567890,{"z":null}],"b":1.50},"source":{"id":1,"name":"s"}}`},
-		{"null and empty of a thread", `{"id":"x","title":null,"created_at":"2024-05-15T15:00:00Z","attributes":{},"source":{}}`,
-			`{"id":"x","title":null,"messages":[],"created_at":"2024-05-15T15:00:00+00:00","updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":{}}`},
-		{"empty title", `{"id":"x","title":"","created_at":"2024-05-15T15:00:00Z"}`, strings.Replace(head+tail, "Untitled Thread", "", 1)},
-		{"first and last moment", `{"id":"x","created_at":"0001-01-01T00:00:00Z","updated_at":"9998-12-31T23:59:59.999999Z"}`,
-			`{"id":"x","title":"Untitled Thread","messages":[],"created_at":"0001-01-01T00:00:00+00:00","updated_at":"9998-12-31T23:59:59.999999+00:00","attributes":{},"source":null}`},
-		{"nothing is escaped that need not be", `{"id":"x","title":"<a href='é'>&😀\u007f\"\\","created_at":"2024-05-15T15:00:00Z","attributes":{"<&>":"<é>"}}`,
-			strings.Replace(strings.Replace(head+tail, `"Untitled Thread"`, `"<a href='é'>&😀`+"\x7f"+`\"\\"`, 1), `"attributes":{}`, `"attributes":{"<&>":"<é>"}`, 1)},
+		{"everything of a thread",
+			`{"source":{"name":"s","id":1},"attributes":{"b":1.50,"a":[9007199254740993,0.1,12345678901234567890,` +
+				`{"z":null}]},"messages":[],"title":"T","id":"x","updated_at":"2024-05-16T15:00:00.5+02:00",` +
+				`"created_at":"2024-05-15T15:00:00.000001Z"}`,
+			`{"id":"x","title":"T","messages":[],"created_at":"2024-05-15T15:00:00.000001+00:00",` +
+				`"updated_at":"2024-05-16T13:00:00.500000+00:00","attributes":{"a":[9007199254740993,0.1,` +
+				`12345678901234567890,{"z":null}],"b":1.50},"source":{"id":1,"name":"s"}}`},
+		{"null and empty of a thread",
+			`{"id":"x","title":null,"created_at":"2024-05-15T15:00:00Z","attributes":{},"source":{}}`,
+			`{"id":"x","title":null,"messages":[],"created_at":"2024-05-15T15:00:00+00:00",` +
+				`"updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":{}}`},
+		{"empty title", `{"id":"x","title":"","created_at":"2024-05-15T15:00:00Z"}`,
+			strings.Replace(head+tail, "Untitled Thread", "", 1)},
+		{"first and last moment",
+			`{"id":"x","created_at":"0001-01-01T00:00:00Z","updated_at":"9998-12-31T23:59:59.999999Z"}`,
+			`{"id":"x","title":"Untitled Thread","messages":[],"created_at":"0001-01-01T00:00:00+00:00",` +
+				`"updated_at":"9998-12-31T23:59:59.999999+00:00","attributes":{},"source":null}`},
+		{"nothing is escaped that need not be",
+			`{"id":"x","title":"<a href='é'>&😀\u007f\"\\","created_at":"2024-05-15T15:00:00Z",` +
+				`"attributes":{"<&>":"<é>"}}`,
+			strings.Replace(strings.Replace(head+tail, `"Untitled Thread"`, `"<a href='é'>&😀`+"\x7f"+`\"\\"`, 1),
+				`"attributes":{}`, `"attributes":{"<&>":"<é>"}`, 1)},
 
-		{"a message leaves out what is empty", thread("x", `{"id":"m","role":"user","name":"","tool_call_id":"","tool_calls":[],"attributes":{},"attachments":[]}`), head + message("m", "user", 1, "null", "") + tail},
-		{"a message leaves out what is null", thread("x", `{"id":"m","role":"user","name":null,"tool_call_id":null,"tool_calls":null,"attributes":null,"attachments":null,"source":null,"metrics":null}`),
+		{"a message leaves out what is empty",
+			thread("x",
+				`{"id":"m","role":"user","name":"","tool_call_id":"","tool_calls":[],"attributes":{},`+
+					`"attachments":[]}`), head + message("m", "user", 1, "null", "") + tail},
+		{"a message leaves out what is null",
+			thread("x",
+				`{"id":"m","role":"user","name":null,"tool_call_id":null,"tool_calls":null,"attributes":null,`+
+					`"attachments":null,"source":null,"metrics":null}`),
 			head + message("m", "user", 1, "null", "") + tail},
-		{"text", thread("x", `{"id":"m","role":"assistant","content":"a\nb"}`), head + message("m", "assistant", 1, `"a\nb"`, "") + tail},
-		{"empty text", thread("x", `{"id":"m","role":"assistant","content":""}`), head + message("m", "assistant", 1, `""`, "") + tail},
-		{"text that is JSON", thread("x", `{"id":"m","role":"user","content":"[{\"type\":\"text\"}]"}`), head + message("m", "user", 1, `"[{\"type\":\"text\"}]"`, "") + tail},
-		{"parts", thread("x", `{"id":"m","role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u","detail":"low"}},{"type":"text","text":"b"}]}`),
-			head + message("m", "user", 1, `[{"text":"a","type":"text"},{"image_url":{"detail":"low","url":"u"},"type":"image_url"},{"text":"b","type":"text"}]`, "") + tail},
-		{"one part", thread("x", `{"id":"m","role":"user","content":[{"type":"text","text":"a"}]}`), head + message("m", "user", 1, `[{"text":"a","type":"text"}]`, "") + tail},
-		{"no parts", thread("x", `{"id":"m","role":"user","content":[]}`), head + message("m", "user", 1, `null`, "") + tail},
-		{"name", thread("x", `{"id":"m","role":"user","name":"n"}`), head + message("m", "user", 1, `null`, `,"name":"n"`) + tail},
-		{"tool_call_id", thread("x", `{"id":"m","role":"tool","tool_call_id":"t"}`), head + message("m", "tool", 1, `null`, `,"tool_call_id":"t"`) + tail},
-		{"tool_calls", thread("x", `{"id":"m","role":"assistant","tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}}]}`),
-			head + message("m", "assistant", 1, `null`, `,"tool_calls":[{"function":{"arguments":"{\"a\": 1}","name":"f"},"id":"c","index":0,"type":"function"}]`) + tail},
-		{"attributes", thread("x", `{"id":"m","role":"user","attributes":{"b":1e2,"a":null}}`), head + message("m", "user", 1, `null`, `,"attributes":{"a":null,"b":100}`) + tail},
-		{"attachments", thread("x", `{"id":"m","role":"user","attachments":[{"filename":"f","status":"stored","attributes":{"n":0.10},"id":"i"}]}`),
-			head + message("m", "user", 1, `null`, `,"attachments":[{"attributes":{"n":0.10},"filename":"f","id":"i","status":"stored"}]`) + tail},
+		{"text", thread("x", `{"id":"m","role":"assistant","content":"a\nb"}`),
+			head + message("m", "assistant", 1, `"a\nb"`, "") + tail},
+		{"empty text", thread("x", `{"id":"m","role":"assistant","content":""}`),
+			head + message("m", "assistant", 1, `""`, "") + tail},
+		{"text that is JSON", thread("x", `{"id":"m","role":"user","content":"[{\"type\":\"text\"}]"}`),
+			head + message("m", "user", 1, `"[{\"type\":\"text\"}]"`, "") + tail},
+		{"parts",
+			thread("x",
+				`{"id":"m","role":"user","content":[{"type":"text","text":"a"},{"type":"image_url",`+
+					`"image_url":{"url":"u","detail":"low"}},{"type":"text","text":"b"}]}`),
+			head +
+				message("m", "user", 1,
+					`[{"text":"a","type":"text"},{"image_url":{"detail":"low","url":"u"},"type":"image_url"},`+
+						`{"text":"b","type":"text"}]`, "") + tail},
+		{"one part", thread("x", `{"id":"m","role":"user","content":[{"type":"text","text":"a"}]}`),
+			head + message("m", "user", 1, `[{"text":"a","type":"text"}]`, "") + tail},
+		{"no parts", thread("x", `{"id":"m","role":"user","content":[]}`),
+			head + message("m", "user", 1, `null`, "") + tail},
+		{"name", thread("x", `{"id":"m","role":"user","name":"n"}`),
+			head + message("m", "user", 1, `null`, `,"name":"n"`) + tail},
+		{"tool_call_id", thread("x", `{"id":"m","role":"tool","tool_call_id":"t"}`),
+			head + message("m", "tool", 1, `null`, `,"tool_call_id":"t"`) + tail},
+		{"tool_calls",
+			thread("x",
+				`{"id":"m","role":"assistant","tool_calls":[{"index":0,"id":"c","type":"function",`+
+					`"function":{"name":"f","arguments":"{\"a\": 1}"}}]}`),
+			head + message("m", "assistant", 1, `null`,
+				`,"tool_calls":[{"function":{"arguments":"{\"a\": 1}","name":"f"},"id":"c","index":0,`+
+					`"type":"function"}]`) + tail},
+		{"attributes", thread("x", `{"id":"m","role":"user","attributes":{"b":1e2,"a":null}}`),
+			head + message("m", "user", 1, `null`, `,"attributes":{"a":null,"b":100}`) + tail},
+		{"attachments",
+			thread("x",
+				`{"id":"m","role":"user","attachments":[{"filename":"f","status":"stored","attributes":{"n":0.10},`+
+					`"id":"i"}]}`),
+			head + message("m", "user", 1, `null`,
+				`,"attachments":[{"attributes":{"n":0.10},"filename":"f","id":"i","status":"stored"}]`) + tail},
 		{"source", thread("x", `{"id":"m","role":"user","source":{"type":"user","id":"u"}}`),
-			head + strings.Replace(message("m", "user", 1, `null`, ""), `"source":null`, `"source":{"id":"u","type":"user"}`, 1) + tail},
+			head + strings.Replace(message("m", "user", 1, `null`, ""), `"source":null`,
+				`"source":{"id":"u","type":"user"}`, 1) + tail},
 		{"empty source", thread("x", `{"id":"m","role":"user","source":{}}`),
 			head + strings.Replace(message("m", "user", 1, `null`, ""), `"source":null`, `"source":{}`, 1) + tail},
-		{"metrics", thread("x", `{"id":"m","role":"user","metrics":{"model":"g","cost":0.10,"timing":{"started_at":"2024-05-15T15:00:00","latency":1.50}}}`),
-			head + strings.Replace(message("m", "user", 1, `null`, ""), metrics, `"metrics":{"cost":0.10,"model":"g","timing":{"latency":1.50,"started_at":"2024-05-15T15:00:00"}}`, 1) + tail},
+		{"metrics",
+			thread("x",
+				`{"id":"m","role":"user","metrics":{"model":"g","cost":0.10,`+
+					`"timing":{"started_at":"2024-05-15T15:00:00","latency":1.50}}}`),
+			head + strings.Replace(message("m", "user", 1, `null`, ""), metrics,
+				`"metrics":{"cost":0.10,"model":"g","timing":{"latency":1.50,"started_at":"2024-05-15T15:00:00"}}`, 1) +
+				tail},
 		{"timestamp", thread("x", `{"id":"m","role":"user","timestamp":"2024-05-15T16:00:00.000001+01:00"}`),
-			head + strings.Replace(message("m", "user", 1, `null`, ""), "15:00:00+00:00", "15:00:00.000001+00:00", 1) + tail},
-		{"everything of a message, in Tyler's order", thread("x", `{"attachments":[{"filename":"f"}],"attributes":{"a":1},"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}],"tool_call_id":"t","name":"n","role":"tool","id":"m","content":"c"}`),
-			head + message("m", "tool", 1, `"c"`, `,"name":"n","tool_call_id":"t","tool_calls":[{"function":{"arguments":"","name":"f"},"id":"c","type":"function"}],"attributes":{"a":1},"attachments":[{"filename":"f"}]`) + tail},
-		{"sequences: by place, system messages first", thread("x", `{"id":"a","role":"user","sequence":9}`, `{"id":"b","role":"system","sequence":9}`, `{"id":"c","role":"assistant"}`, `{"id":"d","role":"system"}`),
-			head + strings.Join([]string{message("b", "system", 0, "null", ""), message("d", "system", 0, "null", ""), message("a", "user", 1, "null", ""), message("c", "assistant", 2, "null", "")}, ",") + tail},
+			head + strings.Replace(message("m", "user", 1, `null`, ""), "15:00:00+00:00", "15:00:00.000001+00:00", 1) +
+				tail},
+		{"everything of a message, in Tyler's order",
+			thread("x",
+				`{"attachments":[{"filename":"f"}],"attributes":{"a":1},"tool_calls":[{"id":"c","type":"function",`+
+					`"function":{"name":"f","arguments":""}}],"tool_call_id":"t","name":"n","role":"tool","id":"m",`+
+					`"content":"c"}`),
+			head + message("m", "tool", 1, `"c"`,
+				`,"name":"n","tool_call_id":"t","tool_calls":[{"function":{"arguments":"","name":"f"},"id":"c",`+
+					`"type":"function"}],"attributes":{"a":1},"attachments":[{"filename":"f"}]`) + tail},
+		{"sequences: by index, system messages first",
+			thread("x", `{"id":"a","role":"user","sequence":9}`, `{"id":"b","role":"system","sequence":9}`,
+				`{"id":"c","role":"assistant"}`, `{"id":"d","role":"system"}`),
+			head + strings.Join([]string{message("b", "system", 0, "null", ""), message("d", "system", 0, "null", ""),
+				message("a", "user", 1, "null", ""), message("c", "assistant", 2, "null", "")}, ",") + tail},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -652,7 +765,8 @@ func TestExport(t *testing.T) {
 			if diff := cmp.Diff(c.want+"\n", got); diff != "" {
 				t.Errorf("Export after Import(%s) (-want +got):\n%s", c.in, diff)
 			}
-			for name, other := range map[string]*db.Threads{"the same database": store, "another database": open(t, db.Memory)} {
+			for name, other := range map[string]*db.Threads{"the same database": store,
+				"another database": open(t, db.Memory)} {
 				if err := Import(t.Context(), other, "-", strings.NewReader(got), noProgress); err != nil {
 					t.Errorf("Import(%s) into %s: %v, want what Export wrote to be read", got, name, err)
 				}
@@ -668,10 +782,14 @@ func TestExport(t *testing.T) {
 func TestImportReplaces(t *testing.T) {
 	t.Parallel()
 	store := open(t, db.Memory)
-	full := `{"id":"x","title":"T","created_at":"2024-05-15T15:00:00Z","updated_at":"2024-05-17T15:00:00Z","attributes":{"a":1},"source":{"name":"s"},"messages":[` +
-		`{"id":"m","role":"tool","content":[{"type":"text","text":"a"}],"name":"n","tool_call_id":"t","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}],` +
-		`"attributes":{"a":1},"source":{"id":"u"},"attachments":[{"filename":"f"}],"metrics":{"model":"g"},"timestamp":"2024-05-16T15:00:00Z"},{"id":"gone","role":"user"}]}`
-	for _, line := range []string{thread("x", `{"id":"m","role":"user"}`), thread("x", `{"id":"m","role":"user","content":null}`), thread("x")} {
+	full := `{"id":"x","title":"T","created_at":"2024-05-15T15:00:00Z","updated_at":"2024-05-17T15:00:00Z",` +
+		`"attributes":{"a":1},"source":{"name":"s"},"messages":[` +
+		`{"id":"m","role":"tool","content":[{"type":"text","text":"a"}],"name":"n","tool_call_id":"t",` +
+		`"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}],` +
+		`"attributes":{"a":1},"source":{"id":"u"},"attachments":[{"filename":"f"}],"metrics":{"model":"g"},` +
+		`"timestamp":"2024-05-16T15:00:00Z"},{"id":"gone","role":"user"}]}`
+	for _, line := range []string{thread("x", `{"id":"m","role":"user"}`),
+		thread("x", `{"id":"m","role":"user","content":null}`), thread("x")} {
 		fresh := open(t, db.Memory)
 		for _, in := range []struct {
 			store Store
@@ -699,7 +817,8 @@ func TestExportIsRead(t *testing.T) {
 		return db.Some(j)
 	}
 	attachment := func(attributes db.JSON) db.Opt[db.JSON] {
-		return some(db.EncodeAttachments([]db.Attachment{{Filename: "f", Status: db.AttachmentStored, Attributes: attributes}}))
+		return some(db.EncodeAttachments([]db.Attachment{{Filename: "f", Status: db.AttachmentStored,
+			Attributes: attributes}}))
 	}
 	for _, c := range []struct {
 		name  string
@@ -707,15 +826,23 @@ func TestExportIsRead(t *testing.T) {
 	}{
 		{"deepest attributes of a thread", db.ThreadPatch{Attributes: db.Some(deep), Source: db.Some(deep)}},
 		{"largest attributes of a thread", db.ThreadPatch{Attributes: db.Some(large), Source: db.Some(large)}},
-		{"deepest attributes of a message", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Attributes: db.Some(deep), Source: db.Some(deep)}}}},
-		{"deepest attributes of an attachment", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Attachments: attachment(deep)}}}},
-		{"largest attributes of an attachment", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Attachments: attachment(large)}}}},
-		{"smallest counts of tokens", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Metrics: some(db.EncodeMetrics(db.Metrics{
-			Usage: db.TokenUsage{PromptTokens: -1 << 31, CompletionTokens: -1 << 31, TotalTokens: -1 << 31}}))}}}},
-		{"largest counts of tokens", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Metrics: some(db.EncodeMetrics(db.Metrics{
-			Usage: db.TokenUsage{PromptTokens: 1<<31 - 1, CompletionTokens: 1<<31 - 1, TotalTokens: 1<<31 - 1}}))}}}},
-		{"empty texts", db.ThreadPatch{Title: db.Some(ptr("")), Messages: &[]db.MessagePatch{{Role: db.RoleUser, Content: db.Some(ptr(""))}}}},
-		{"longest ids", db.ThreadPatch{ID: ptr(strings.Repeat("é", 255)), Messages: &[]db.MessagePatch{{ID: ptr(strings.Repeat("😀", 255)), Role: db.RoleUser}}}},
+		{"deepest attributes of a message", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser,
+			Attributes: db.Some(deep), Source: db.Some(deep)}}}},
+		{"deepest attributes of an attachment",
+			db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Attachments: attachment(deep)}}}},
+		{"largest attributes of an attachment",
+			db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser, Attachments: attachment(large)}}}},
+		{"smallest counts of tokens", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser,
+			Metrics: some(db.EncodeMetrics(db.Metrics{
+				Usage: db.TokenUsage{PromptTokens: -1 << 31, CompletionTokens: -1 << 31, TotalTokens: -1 << 31}}))}}}},
+		{"largest counts of tokens", db.ThreadPatch{Messages: &[]db.MessagePatch{{Role: db.RoleUser,
+			Metrics: some(db.EncodeMetrics(db.Metrics{
+				Usage: db.TokenUsage{PromptTokens: 1<<31 - 1, CompletionTokens: 1<<31 - 1,
+					TotalTokens: 1<<31 - 1}}))}}}},
+		{"empty texts", db.ThreadPatch{Title: db.Some(ptr("")),
+			Messages: &[]db.MessagePatch{{Role: db.RoleUser, Content: db.Some(ptr(""))}}}},
+		{"longest ids", db.ThreadPatch{ID: ptr(strings.Repeat("é", 255)),
+			Messages: &[]db.MessagePatch{{ID: ptr(strings.Repeat("😀", 255)), Role: db.RoleUser}}}},
 		{"separators of lines", db.ThreadPatch{Title: db.Some(ptr("a\u2028b\u2029c\u0085d\r\ne"))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -756,7 +883,8 @@ func TestExportLeavesOutEmpty(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "threads.db")
 			store := open(t, path)
-			if err := Import(t.Context(), store, "-", strings.NewReader(thread("x", `{"id":"m","role":"user"}`)), noProgress); err != nil {
+			if err := Import(t.Context(), store, "-",
+				strings.NewReader(thread("x", `{"id":"m","role":"user"}`)), noProgress); err != nil {
 				t.Fatalf("Import: %v", err)
 			}
 			edit, err := sql.Open("sqlite", path)
@@ -801,7 +929,9 @@ func TestExportLines(t *testing.T) {
 		return &db.Thread{ID: id, Attributes: db.EmptyObject, CreatedAt: at, UpdatedAt: at}
 	}
 	line := func(id string) string {
-		return `{"id":"` + id + `","title":null,"messages":[],"created_at":"2024-05-15T15:00:00+00:00","updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":null}` + "\n"
+		return `{"id":"` + id +
+			`","title":null,"messages":[],"created_at":"2024-05-15T15:00:00+00:00",` +
+			`"updated_at":"2024-05-15T15:00:00+00:00","attributes":{},"source":null}` + "\n"
 	}
 	for _, c := range []struct {
 		name string
@@ -852,30 +982,41 @@ func TestExportErrors(t *testing.T) {
 func FuzzImportLine(f *testing.F) {
 	for _, seed := range []string{
 		thread("x"),
-		thread("x", `{"id":"m","role":"user","content":"a"}`, `{"role":"system","content":[{"type":"text","text":"b"},{"type":"image_url","image_url":{"url":"u"}}]}`),
-		thread("x", `{"id":"m","role":"tool","tool_call_id":"t","name":"n","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}`),
-		thread("x", `{"role":"user","attachments":[{"filename":"f","status":"stored","attributes":{"a":1e3}}],"metrics":{"timing":{"started_at":"2024-05-15 15:00:00","latency":1.5},"usage":{"total_tokens":5.0},"weave_call":null}}`),
-		`{"id":"x","title":null,"created_at":"0001-01-01T00:00:00Z","updated_at":"9999-12-31T23:59:59.9999999Z","attributes":{"a":[-0.0,1.50,null]},"source":{"name":"\ud83d\ude00"}}`,
+		thread("x", `{"id":"m","role":"user","content":"a"}`,
+			`{"role":"system","content":[{"type":"text","text":"b"},{"type":"image_url","image_url":{"url":"u"}}]}`),
+		thread("x",
+			`{"id":"m","role":"tool","tool_call_id":"t","name":"n","tool_calls":[{"id":"c","type":"function",`+
+				`"function":{"name":"f","arguments":"{}"}}]}`),
+		thread("x",
+			`{"role":"user","attachments":[{"filename":"f","status":"stored","attributes":{"a":1e3}}],`+
+				`"metrics":{"timing":{"started_at":"2024-05-15 15:00:00","latency":1.5},`+
+				`"usage":{"total_tokens":5.0},"weave_call":null}}`),
+		`{"id":"x","title":null,"created_at":"0001-01-01T00:00:00Z","updated_at":"9999-12-31T23:59:59.9999999Z",` +
+			`"attributes":{"a":[-0.0,1.50,null]},"source":{"name":"\ud83d\ude00"}}`,
 		thread("", `{"role":"robot"}`), thread("x", `{"id":"m","role":"user"}`, `{"id":"m","role":"user"}`),
-		`{"id":"x"}`, `{}`, `[]`, `null`, ``, ` `, `{"id":"\u0000","created_at":"2024-05-15T15:00:00Z"}`, "\xff", `{"id":"\ud800"}`, "{}\n{}",
+		`{"id":"x"}`, `{}`, `[]`, `null`, ``, ` `, `{"id":"\u0000","created_at":"2024-05-15T15:00:00Z"}`, "\xff",
+		`{"id":"\ud800"}`, "{}\n{}",
 	} {
 		f.Add([]byte(seed))
 	}
 	a, b := open(f, db.Memory), open(f, db.Memory)
 	f.Fuzz(func(t *testing.T, line []byte) {
 		line = bytes.ReplaceAll(line, []byte("\n"), []byte(" "))
-		if patch, _, err := decode(line); err == nil && (patch.ID == nil || patch.Messages == nil || patch.CreatedAt == nil) {
+		if patch, _, err := decode(line); err == nil &&
+			(patch.ID == nil || patch.Messages == nil || patch.CreatedAt == nil) {
 			t.Fatalf("decode(%s) = %+v, want an id, messages and createdAt", line, patch)
 		}
 		for _, s := range []*db.Threads{a, b} {
-			if err := s.Walk(t.Context(), func(*db.Thread, []*db.Message) error { return errors.New("left over") }); err != nil {
+			if err := s.Walk(t.Context(),
+				func(*db.Thread, []*db.Message) error { return errors.New("left over") }); err != nil {
 				t.Fatalf("before Import(%s): %v", line, err)
 			}
 		}
 		defer func() {
 			for _, s := range []*db.Threads{a, b} {
 				var ids []string
-				_ = s.Walk(context.Background(), func(t *db.Thread, _ []*db.Message) error { ids = append(ids, t.ID); return nil })
+				_ = s.Walk(context.Background(),
+					func(t *db.Thread, _ []*db.Message) error { ids = append(ids, t.ID); return nil })
 				for _, id := range ids {
 					_, _ = s.Delete(context.Background(), id)
 				}
@@ -894,10 +1035,12 @@ func FuzzImportLine(f *testing.F) {
 		first := exported(t, a)
 		for name, s := range map[string]*db.Threads{"the same database": a, "another database": b} {
 			if err := Import(t.Context(), s, "f", strings.NewReader(first), noProgress); err != nil {
-				t.Fatalf("Import(%s) into %s: %v, want what Export wrote to be read; the first line was %q", first, name, err, line)
+				t.Fatalf("Import(%s) into %s: %v, want what Export wrote to be read; the first line was %q", first,
+					name, err, line)
 			}
 			if second := exported(t, s); second != first {
-				t.Fatalf("Export after Import of what Export wrote into %s = %s, want %s; the first line was %q", name, second, first, line)
+				t.Fatalf("Export after Import of what Export wrote into %s = %s, want %s; the first line was %q", name,
+					second, first, line)
 			}
 		}
 	})

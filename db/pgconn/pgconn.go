@@ -15,7 +15,8 @@ import (
 	"github.com/lib/pq"
 )
 
-// Params are lib/pq's connection parameters: host, port, user, password, dbname, sslmode and so on, and settings of the server.
+// Params are lib/pq's connection parameters: host, port, user, password, dbname, sslmode and so on, and settings of the
+// server.
 type Params map[string]string
 
 // DSN returns lib/pq's keyword form of the parameters.

@@ -20,7 +20,8 @@ type prepared struct{ driver.Connector }
 func (c prepared) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if e := pq.As(err, "08P01"); e != nil && strings.Contains(e.Message, "unsupported startup parameter") {
-		return nil, fmt.Errorf("%w: is this a pooler such as pgbouncer? Then DATABASE_URL needs ?binary_parameters=yes", err)
+		return nil, fmt.Errorf("%w: is this a pooler such as pgbouncer? Then DATABASE_URL needs ?binary_parameters=yes",
+			err)
 	}
 	if err != nil {
 		return nil, err
@@ -48,8 +49,8 @@ type statement interface {
 	driver.StmtQueryContext
 }
 
-// maxPrepared is how many statements a connection keeps: more than this package
-// has shapes of, with every combination of roles and of columns a client is likely to ask for.
+// maxPrepared is how many statements a connection keeps: more than
+// threadstore has shapes of, with every combination of roles and of columns a client is likely to ask for.
 const maxPrepared = 256
 
 // preparedConn is a connection with its statements. database/sql uses a connection for one thing at a time.
@@ -114,7 +115,8 @@ func (c *preparedConn) checked(query string, err error) error {
 	return err
 }
 
-// IsStale reports whether a kept statement has to be prepared anew: "prepared statement does not exist", or "cached plan must not change result type".
+// IsStale reports whether a kept statement has to be prepared anew: "prepared statement does not exist", or "cached
+// plan must not change result type".
 func IsStale(e *pq.Error) bool {
 	return e.Code == "26000" || e.Code == "0A000" && e.Routine == "RevalidateCachedQuery"
 }

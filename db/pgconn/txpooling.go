@@ -36,7 +36,7 @@ type txPoolingConnection interface {
 
 type txPoolingConn struct{ txPoolingConnection }
 
-// BeginTx begins a transaction and sets it up in one round trip. This package asks for no options.
+// BeginTx begins a transaction and sets it up in one round trip. db asks for no options.
 func (c txPoolingConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	_, err := c.ExecContext(ctx, "BEGIN READ WRITE; SET LOCAL synchronous_commit TO on", nil)
 	return c.txPoolingConnection, err

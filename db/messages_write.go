@@ -5,16 +5,16 @@ import "context"
 // These two statements take any number of messages as one bound list, so that
 // their number does not grow with it.
 var (
-	insertMessages = messageTable.insertRows("messages")
-	updateMessages = messageTable.updateRows("messages", "id", "thread_id")
+	insertMessagesSQL = messageTable.insertRows("messages")
+	updateMessagesSQL = messageTable.updateRows("messages", "id", "thread_id")
 )
 
-// insert adds messages to where they say.
-func insert(ctx context.Context, s session, messages []*Message) error {
+// insertMessages adds messages to where they say.
+func insertMessages(ctx context.Context, s session, messages []*Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, insertMessages, s.tenant, bind(valuesOf(s, messages)))
+	_, err := s.exec(ctx, insertMessagesSQL, s.tenant, bind(valuesOf(s, messages)))
 	return err
 }
 
@@ -27,8 +27,8 @@ func valuesOf(s session, messages []*Message) [][]any {
 	return values
 }
 
-// update writes messages as they are now, each to its row.
-func update(ctx context.Context, s session, messages []*Message) error {
+// updateMessages writes messages as they are now, each to its row.
+func updateMessages(ctx context.Context, s session, messages []*Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -36,7 +36,7 @@ func update(ctx context.Context, s session, messages []*Message) error {
 	for i := range rows {
 		rows[i] = append(rows[i], s.tenant)
 	}
-	_, err := s.exec(ctx, updateMessages, bind(rows))
+	_, err := s.exec(ctx, updateMessagesSQL, bind(rows))
 	return err
 }
 
@@ -46,7 +46,7 @@ func deleteMessages(ctx context.Context, s session, threadID string, ids []strin
 		return nil
 	}
 	_, err := s.exec(ctx, `DELETE FROM messages WHERE tenant = ? AND thread_id = ? AND id {in}`,
-		s.tenant, threadID, s.db.dialect.list(ids))
+		s.tenant, threadID, s.db.dialect.array(ids))
 	return err
 }
 
