@@ -1,9 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -100,7 +102,8 @@ func (r *Threads) findSorted(
 	if known.Load() || limit == 0 || offset >= maxCount { // then no row would tell whether it is
 		return nil, true, nil
 	}
-	req := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset, columns: projectionOf(ctx).threads}
+	req := &findRequest{scope: r.Scope, property: p, limit: limit, offset: offset,
+		columns: projectionOf(ctx).threads | ThreadUpdatedAt}
 	alone := func() error { return r.findBatch(ctx, []*findRequest{req}) }
 	if r.db.dialect.lateralJoins {
 		err = r.db.mapError(ctx, r.db.finds.Do(ctx, req, alone))
@@ -138,14 +141,14 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 				WHERE x.tenant = ? AND x.key = k.key AND x.value = k.value LIMIT ?
 			) AS ids OFFSET 0) AS matches
 			CROSS JOIN LATERAL (SELECT t.* FROM (
-				SELECT t.* FROM threads t WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t
-				` + newestFirst + ` LIMIT ? OFFSET ?) AS t
-			ORDER BY k.n, t.updated_at DESC, t.id DESC`
+				SELECT ` + threadTable.plainList("t.", first.columns) + ` FROM threads t
+				WHERE t.tenant = ? AND t.id = ANY (matches.ids) OFFSET 0) AS t
+				` + newestFirst + ` LIMIT ? OFFSET ?) AS t`
 		args = []any{r.db.dialect.array(keys), r.db.dialect.array(values), r.tenant, maxCount, r.tenant, first.limit,
 			first.offset}
 	}
 	of := threadTable.selected(first.columns)
-	return r.read(ctx, func(s session) error {
+	err := r.read(ctx, func(s session) error {
 		for _, req := range searches {
 			req.threads, req.common = nil, false
 		}
@@ -160,6 +163,24 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 			return err
 		})
 	})
+	if err != nil {
+		return err
+	}
+	for _, req := range searches {
+		sortNewestFirst(req.threads)
+	}
+	return nil
+}
+
+// sortNewestFirst sorts threads whose updatedAt was read. They come in this order, as a rule: the rows of a lateral join
+// in that of its subquery, though nothing promises it. To sort them in the database once more costs it more than to look.
+func sortNewestFirst(threads []*Thread) {
+	newest := func(a, b *Thread) int {
+		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
+	}
+	if !slices.IsSortedFunc(threads, newest) {
+		slices.SortFunc(threads, newest)
+	}
 }
 
 // find returns the threads that have all properties and none of the absent keys.
