@@ -47,9 +47,9 @@ func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
 		grow("locations", len(d.Locations))
 	}
 	c := introspectionCosts{longest: longest}
-	all, err := gqlparser.LoadQuery(s, introspection.Query)
-	if err != nil {
-		panic(err) // for a query of gqlgen's that is no longer valid
+	all, errs := gqlparser.LoadQueryWithRules(s, introspection.Query, nil)
+	if len(errs) > 0 {
+		panic(errs) // for a query of gqlgen's that is no longer valid
 	}
 	c.limit = maxIntrospection * c.selections(all.Operations[0].SelectionSet, map[string]int{})
 	return c
