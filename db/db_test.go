@@ -261,7 +261,8 @@ func TestKeptPlans(t *testing.T) {
 	if whole > wholeBefore {
 		t.Errorf("%d rows were read by reading tables whole", whole-wholeBefore)
 	}
-	if read := entries - entriesBefore; read == 0 || read > n/4 {
+	// 207, and sometimes 300 more of the migration, which its connection tells late. A plan that walks reads all n.
+	if read := entries - entriesBefore; read == 0 || read > n/2 {
 		t.Errorf("%d index entries were read for about 60 rows", read)
 	}
 }
