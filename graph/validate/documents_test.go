@@ -70,6 +70,14 @@ func TestWork(t *testing.T) {
 		{"fragments that double", "{thread(id:1){...f0}}" + repeat(60, func(i int) string {
 			return fmt.Sprintf("fragment f%d on Thread{a:messages{thread{...f%d}} b:messages{thread{...f%d}}}", i, i+1, i+1)
 		}) + "fragment f60 on Thread{id}", codes.TooComplex, "122 levels"},
+		// The first of two fragments of a name is the one that gqlparser spreads.
+		{"fragments of the same fields, each twice",
+			spreads(250, func(int) string { return strings.Repeat("id ", 12) }) +
+				repeat(250, func(i int) string { return fmt.Sprintf("fragment f%d on Thread{id}", i) }),
+			codes.TooComplex, "too much work"},
+		{"fragments that double, without a field", "{thread(id:1){...f0}}" + repeat(60, func(i int) string {
+			return fmt.Sprintf("fragment f%d on Thread{...f%d ...f%d}", i, i+1, i+1)
+		}), codes.ValidationFailed, "Unknown fragment"},
 		{"a cycle", "{thread(id:1){...f0}} fragment f0 on Thread{messages{thread{...f1}}} fragment f1 on Thread{...f0}",
 			codes.ValidationFailed, "Cannot spread fragment"},
 		{"21 levels", "{thread(id:1){" + strings.Repeat("messages{thread{", 9) + "messages{thread{id}}" + strings.Repeat("}}", 9) + "}}",
@@ -78,6 +86,9 @@ func TestWork(t *testing.T) {
 		{"levels of the schema", "{__schema{types{" + strings.Repeat("ofType{", 30) + "kind" + strings.Repeat("}", 30) + "}}}", "", ""},
 		{"101 root fields of a mutation", "mutation{" + repeat(101, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}",
 			codes.TooComplex, "101 root fields, and the limit is 100"},
+		{"101 of them, after a query that leaves no work for them", "query q{thread(id:1){" + strings.Repeat("id ", 705) +
+			repeat(15, func(i int) string { return fmt.Sprintf("b%d:id ", i) }) + "}} mutation m{" + repeat(101, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}",
+			codes.TooComplex, ""},
 		{"100 of them", "mutation{" + repeat(100, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}", "", ""},
 		{"500 aliases", "{" + repeat(500, func(i int) string { return fmt.Sprintf("a%d:thread(id:%d){id title} ", i, i) }) + "}", "", ""},
 		{"the fragments of a large page", spreads(60, func(int) string { return "id title messages(first:10){id content}" }), "", ""},

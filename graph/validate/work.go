@@ -30,9 +30,12 @@ func cycleRule() *rules.Rules { return rules.NewRules(rules.NoFragmentCyclesRule
 func checkWork(doc *ast.QueryDocument, maxDepth int) *gqlerror.Error {
 	c := &workCounter{fragments: map[string]*fragment{}, left: maxWork}
 	var all []*fragment
-	for _, f := range doc.Fragments {
-		c.fragments[f.Name] = newFragment(f.SelectionSet)
-		all = append(all, c.fragments[f.Name])
+	for _, definition := range doc.Fragments {
+		f := newFragment(definition.SelectionSet)
+		if c.fragments[definition.Name] == nil { // of two with a name, gqlparser spreads the first
+			c.fragments[definition.Name] = f
+		}
+		all = append(all, f)
 	}
 	for _, f := range all {
 		if c.hasCycle(f) {
@@ -40,27 +43,33 @@ func checkWork(doc *ast.QueryDocument, maxDepth int) *gqlerror.Error {
 		}
 	}
 	for _, o := range doc.Operations {
-		if depth := c.depth(o.SelectionSet); depth > maxDepth && !c.isIntrospection(o.SelectionSet) {
-			return refuse(o.Position, "the document has %d levels of fields, and the limit is %d (THREADSTORE_MAX_DEPTH)",
-				depth, maxDepth)
+		root := c.collect(o.SelectionSet)
+		if err := c.checkOperation(o, root, maxDepth); err != nil {
+			return err
 		}
-		all = append(all, newFragment(o.SelectionSet))
+		c.visit(newFragment(o.SelectionSet), map[*fragment]bool{})
+		c.compare(root)
 	}
 	for _, f := range all {
 		c.visit(f, map[*fragment]bool{})
-		c.compare([]ast.SelectionSet{f.set})
+		c.compare(c.collect(f.set))
 	}
 	if c.left < 0 {
 		return refuse(doc.Operations[0].Position, "the document takes too much work to validate: its fields and fragments, "+
 			"each where it is spread, make more than %d pairs to compare; spread fewer fragments, and repeat fewer fields", maxWork)
 	}
-	for _, o := range doc.Operations {
-		if o.Operation != ast.Mutation {
-			continue
-		}
-		if n := len(c.collect([]ast.SelectionSet{o.SelectionSet}).names); n > maxMutationFields {
-			return refuse(o.Position, "a mutation has %d root fields, and the limit is %d", n, maxMutationFields)
-		}
+	return nil
+}
+
+// checkOperation checks what an operation may have at most. root are its root fields. If they are more than there is work
+// left for, some are missing here, and the document is refused when they are compared.
+func (c *workCounter) checkOperation(o *ast.OperationDefinition, root collected, maxDepth int) *gqlerror.Error {
+	if depth := c.depth(o.SelectionSet); depth > maxDepth && !root.isIntrospection() {
+		return refuse(o.Position, "the document has %d levels of fields, and the limit is %d (THREADSTORE_MAX_DEPTH)",
+			depth, maxDepth)
+	}
+	if n := len(root.names); o.Operation == ast.Mutation && n > maxMutationFields {
+		return refuse(o.Position, "a mutation has %d root fields, and the limit is %d", n, maxMutationFields)
 	}
 	return nil
 }
@@ -81,11 +90,11 @@ type fragment struct {
 	size   int      // how many nodes it has itself
 	spread []string // the fragments in it
 	state  int8     // of hasCycle
-	levels int      // of depth; 0 until it is known
+	levels int      // of depth; -1 until it is known
 }
 
 func newFragment(set ast.SelectionSet) *fragment {
-	f := &fragment{set: set}
+	f := &fragment{set: set, levels: -1}
 	var values func(ast.ChildValueList)
 	values = func(list ast.ChildValueList) {
 		for _, c := range list {
@@ -160,7 +169,7 @@ func (c *workCounter) depth(set ast.SelectionSet) (levels int) {
 			if f == nil {
 				continue
 			}
-			if f.levels == 0 {
+			if f.levels < 0 {
 				f.levels = c.depth(f.set)
 			}
 			n = f.levels
@@ -168,16 +177,6 @@ func (c *workCounter) depth(set ast.SelectionSet) (levels int) {
 		levels = max(levels, n)
 	}
 	return levels
-}
-
-// isIntrospection reports whether only the schema is asked for.
-func (c *workCounter) isIntrospection(set ast.SelectionSet) bool {
-	for _, fields := range c.collect([]ast.SelectionSet{set}).fields {
-		if slices.ContainsFunc(fields, func(f *ast.Field) bool { return !strings.HasPrefix(f.Name, "__") }) {
-			return false
-		}
-	}
-	return true
 }
 
 // visit counts the nodes that are visited when f is: its own, and those of the fragments that it reaches.
@@ -202,12 +201,21 @@ type collected struct {
 	fragments map[string]bool
 }
 
+// isIntrospection reports whether only the schema is asked for.
+func (c collected) isIntrospection() bool {
+	for _, fields := range c.fields {
+		if slices.ContainsFunc(fields, func(f *ast.Field) bool { return !strings.HasPrefix(f.Name, "__") }) {
+			return false
+		}
+	}
+	return true
+}
+
 // compare counts the comparisons among the fields that write to the same place of the answer, and to those below it.
-func (c *workCounter) compare(sets []ast.SelectionSet) {
+func (c *workCounter) compare(all collected) {
 	if c.left < 0 {
 		return
 	}
-	all := c.collect(sets)
 	// Every two fragments are compared, name by name; and those that are not defined, too.
 	c.left -= (all.count + len(all.fragments)) * (1 + len(all.fragments))
 	for _, name := range all.names {
@@ -220,13 +228,14 @@ func (c *workCounter) compare(sets []ast.SelectionSet) {
 			}
 		}
 		if len(below) > 0 {
-			c.compare(below)
+			c.compare(c.collect(below...))
 		}
 	}
 }
 
-// collect returns the fields of selection sets that are merged, with those of fragments.
-func (c *workCounter) collect(sets []ast.SelectionSet) collected {
+// collect returns the fields of selection sets that are merged, with those of fragments; no more than there is work left
+// to compare, and one.
+func (c *workCounter) collect(sets ...ast.SelectionSet) collected {
 	all := collected{fields: map[string][]*ast.Field{}, fragments: map[string]bool{}}
 	var walk func(ast.SelectionSet)
 	walk = func(set ast.SelectionSet) {
