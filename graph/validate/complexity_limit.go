@@ -34,50 +34,41 @@ func (l *complexityLimit) Validate(es graphql.ExecutableSchema) error {
 }
 
 func (l *complexityLimit) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	c := counter{ctx, l.schema, op.Variables, map[string]int{}}
-	if cost := c.selections(op.Operation.SelectionSet); cost > l.limit {
+	cost := sumFields(op.Operation.SelectionSet, map[string]int{}, func(f *ast.Field, below int) int {
+		cost, ok := l.schema.Complexity(ctx, f.ObjectDefinition.Name, f.Name, below, f.ArgumentMap(op.Variables))
+		if !ok {
+			return 1 + below
+		}
+		return cost
+	})
+	if cost > l.limit {
 		const message = "the request costs %d, and the limit is %d: ask for fewer fields or smaller pages"
 		err := gqlerror.Errorf(message, cost, l.limit)
 		return withCode(err, codes.TooComplex)
 	}
-	if cost := l.introspection.selections(op.Operation.SelectionSet, map[string]int{}); cost > 0 {
-		return l.introspection.check(ctx, cost)
-	}
-	return nil
+	return l.introspection.check(ctx, op.Operation.SelectionSet)
 }
 
-// counter counts the cost of one operation.
-type counter struct {
-	ctx       context.Context
-	schema    graphql.ExecutableSchema
-	variables map[string]any
-	fragments map[string]int
-}
-
-func (c counter) selections(set ast.SelectionSet) (sum int) {
+// sumFields adds up what field says of each field, given what the fields below it add up to. A fragment is looked at
+// once, and counts wherever it is spread.
+func sumFields(
+	set ast.SelectionSet, fragments map[string]int, field func(f *ast.Field, below int) int,
+) (sum int) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			sum += c.field(s)
+			sum += min(field(s, sumFields(s.SelectionSet, fragments, field)), MaxCost)
 		case *ast.InlineFragment:
-			sum += c.selections(s.SelectionSet)
+			sum += sumFields(s.SelectionSet, fragments, field)
 		case *ast.FragmentSpread:
-			cost, counted := c.fragments[s.Name]
+			cost, counted := fragments[s.Name]
 			if !counted {
-				cost = c.selections(s.Definition.SelectionSet)
-				c.fragments[s.Name] = cost
+				cost = sumFields(s.Definition.SelectionSet, fragments, field)
+				fragments[s.Name] = cost
 			}
 			sum += cost
 		}
 		sum = min(sum, MaxCost)
 	}
 	return sum
-}
-
-func (c counter) field(f *ast.Field) int {
-	child := c.selections(f.SelectionSet)
-	if cost, ok := c.schema.Complexity(c.ctx, f.ObjectDefinition.Name, f.Name, child, f.ArgumentMap(c.variables)); ok {
-		return min(cost, MaxCost)
-	}
-	return 1 + child
 }

@@ -171,58 +171,29 @@ func (c *documentCache) add(query string, doc *ast.QueryDocument) {
 const (
 	documentBytes  = 512
 	selectionBytes = 232
-	argumentBytes  = 104
-	valueBytes     = 184
+	valueBytes     = 288
 )
 
 // treeSize estimates how many bytes a document takes.
 func treeSize(query string, doc *ast.QueryDocument) int {
-	size := documentBytes + len(query)
-	var values func(ast.ChildValueList) int
-	values = func(list ast.ChildValueList) (n int) {
-		for _, c := range list {
-			n += valueBytes + argumentBytes + values(c.Value.Children)
-		}
-		return n
-	}
-	arguments := func(list ast.ArgumentList) (n int) {
-		for _, a := range list {
-			n += argumentBytes + valueBytes + values(a.Value.Children)
-		}
-		return n
-	}
-	directives := func(list ast.DirectiveList) (n int) {
-		for _, d := range list {
-			n += selectionBytes + arguments(d.Arguments)
-		}
-		return n
-	}
-	var selections func(ast.SelectionSet) int
-	selections = func(set ast.SelectionSet) (n int) {
-		for _, s := range set {
-			n += selectionBytes
-			switch s := s.(type) {
-			case *ast.Field:
-				n += arguments(s.Arguments) + directives(s.Directives) + selections(s.SelectionSet)
-			case *ast.InlineFragment:
-				n += directives(s.Directives) + selections(s.SelectionSet)
-			case *ast.FragmentSpread:
-				n += directives(s.Directives)
-			}
-		}
-		return n
-	}
+	var n nodes
+	ignore := func(string) {}
 	for _, o := range doc.Operations {
-		size += documentBytes + directives(o.Directives) + selections(o.SelectionSet)
+		n.addDirectives(o.Directives)
+		n.addSelections(o.SelectionSet, ignore)
 		for _, v := range o.VariableDefinitions {
-			size += selectionBytes + directives(v.Directives)
+			n.selections++
+			n.addDirectives(v.Directives)
 			if v.DefaultValue != nil {
-				size += valueBytes + values(v.DefaultValue.Children)
+				n.values++
+				n.addValues(v.DefaultValue.Children)
 			}
 		}
 	}
 	for _, f := range doc.Fragments {
-		size += selectionBytes + directives(f.Directives) + selections(f.SelectionSet)
+		n.selections++
+		n.addDirectives(f.Directives)
+		n.addSelections(f.SelectionSet, ignore)
 	}
-	return size
+	return len(query) + (1+len(doc.Operations))*documentBytes + n.selections*selectionBytes + n.values*valueBytes
 }

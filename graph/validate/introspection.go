@@ -51,40 +51,26 @@ func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
 	if len(errs) > 0 {
 		panic(errs) // for a query of gqlgen's that is no longer valid
 	}
-	c.limit = maxIntrospection * c.selections(all.Operations[0].SelectionSet, map[string]int{})
+	c.limit = maxIntrospection * c.cost(all.Operations[0].SelectionSet)
 	return c
 }
 
-// selections returns how many fields of the schema's description a selection set asks for.
-func (c introspectionCosts) selections(set ast.SelectionSet, fragments map[string]int) (sum int) {
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			below := c.selections(s.SelectionSet, fragments)
-			if strings.HasPrefix(s.ObjectDefinition.Name, "__") || s.Name == "__schema" || s.Name == "__type" {
-				below = 1 + below*max(c.longest[s.Name], 1)
-			}
-			sum += below
-		case *ast.InlineFragment:
-			sum += c.selections(s.SelectionSet, fragments)
-		case *ast.FragmentSpread:
-			n, counted := fragments[s.Name]
-			if !counted {
-				n = c.selections(s.Definition.SelectionSet, fragments)
-				fragments[s.Name] = n
-			}
-			sum += n
+// cost returns how many fields of the schema's description a selection set asks for.
+func (c introspectionCosts) cost(set ast.SelectionSet) int {
+	return sumFields(set, map[string]int{}, func(f *ast.Field, below int) int {
+		if strings.HasPrefix(f.ObjectDefinition.Name, "__") || f.Name == "__schema" || f.Name == "__type" {
+			return 1 + below*max(c.longest[f.Name], 1) // below is at most MaxCost, and no list that long that it overflows
 		}
-		sum = min(sum, MaxCost/1024) // times the longest list, it is far from an overflow
-	}
-	return sum
+		return below
+	})
 }
 
 // check refuses a description of the schema that is too long, and counts the memory of one that is not.
-func (c introspectionCosts) check(ctx context.Context, cost int) *gqlerror.Error {
+func (c introspectionCosts) check(ctx context.Context, set ast.SelectionSet) *gqlerror.Error {
+	cost := c.cost(set)
 	if cost > c.limit {
-		return withCode(gqlerror.Errorf("the request asks for up to %d fields of the schema's description, and the limit is %d: "+
-			"ask for it once", cost, c.limit), codes.TooComplex)
+		const message = "the request asks for up to %d fields of the schema's description, and the limit is %d: ask for it once"
+		return withCode(gqlerror.Errorf(message, cost, c.limit), codes.TooComplex)
 	}
 	// An error of the account is told at the end.
 	_ = budget.Of(ctx).Use(ctx, cost/16*introspectionBytes)

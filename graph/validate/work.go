@@ -87,7 +87,7 @@ type workCounter struct {
 // fragment is a fragment, or an operation.
 type fragment struct {
 	set    ast.SelectionSet
-	size   int      // how many nodes it has itself
+	nodes  nodes    // that it has itself
 	spread []string // the fragments in it
 	state  int8     // of hasCycle
 	levels int      // of depth; -1 until it is known
@@ -95,45 +95,54 @@ type fragment struct {
 
 func newFragment(set ast.SelectionSet) *fragment {
 	f := &fragment{set: set, levels: -1}
-	var values func(ast.ChildValueList)
-	values = func(list ast.ChildValueList) {
-		for _, c := range list {
-			f.size++
-			values(c.Value.Children)
-		}
-	}
-	arguments := func(list ast.ArgumentList) {
-		for _, a := range list {
-			f.size++
-			values(a.Value.Children)
-		}
-	}
-	directives := func(list ast.DirectiveList) {
-		for _, d := range list {
-			f.size++
-			arguments(d.Arguments)
-		}
-	}
-	var walk func(ast.SelectionSet)
-	walk = func(set ast.SelectionSet) {
-		for _, s := range set {
-			f.size++
-			switch s := s.(type) {
-			case *ast.Field:
-				arguments(s.Arguments)
-				directives(s.Directives)
-				walk(s.SelectionSet)
-			case *ast.InlineFragment:
-				directives(s.Directives)
-				walk(s.SelectionSet)
-			case *ast.FragmentSpread:
-				directives(s.Directives)
-				f.spread = append(f.spread, s.Name)
-			}
-		}
-	}
-	walk(set)
+	f.nodes.addSelections(set, func(name string) { f.spread = append(f.spread, name) })
 	return f
+}
+
+// nodes are how many nodes a part of a document has.
+type nodes struct {
+	selections int // fields, fragments and directives
+	values     int // arguments, and what lists and objects hold
+}
+
+// addSelections counts a selection set, and tells of the fragments that are spread in it.
+func (n *nodes) addSelections(set ast.SelectionSet, spread func(name string)) {
+	for _, s := range set {
+		n.selections++
+		switch s := s.(type) {
+		case *ast.Field:
+			n.addArguments(s.Arguments)
+			n.addDirectives(s.Directives)
+			n.addSelections(s.SelectionSet, spread)
+		case *ast.InlineFragment:
+			n.addDirectives(s.Directives)
+			n.addSelections(s.SelectionSet, spread)
+		case *ast.FragmentSpread:
+			n.addDirectives(s.Directives)
+			spread(s.Name)
+		}
+	}
+}
+
+func (n *nodes) addDirectives(list ast.DirectiveList) {
+	for _, d := range list {
+		n.selections++
+		n.addArguments(d.Arguments)
+	}
+}
+
+func (n *nodes) addArguments(list ast.ArgumentList) {
+	for _, a := range list {
+		n.values++
+		n.addValues(a.Value.Children)
+	}
+}
+
+func (n *nodes) addValues(list ast.ChildValueList) {
+	for _, c := range list {
+		n.values++
+		n.addValues(c.Value.Children)
+	}
 }
 
 // hasCycle reports whether a fragment spreads itself, over others or not.
@@ -185,7 +194,7 @@ func (c *workCounter) visit(f *fragment, visited map[*fragment]bool) {
 		return
 	}
 	visited[f] = true
-	c.left -= 1 + f.size
+	c.left -= 1 + f.nodes.selections + f.nodes.values
 	for _, name := range f.spread {
 		if g := c.fragments[name]; g != nil {
 			c.visit(g, visited)
