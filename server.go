@@ -90,8 +90,8 @@ Settings come from the environment:
   THREADSTORE_MAX_COMPLEXITY largest cost of a request (1000000)
   THREADSTORE_MAX_DEPTH      levels of fields in a request (20)
   THREADSTORE_MAX_ANSWER     largest answer in bytes, before compression (268435456)
-  THREADSTORE_MAX_MEMORY     bytes that all requests together may hold (half of what the process may use by GOMEMLIMIT or
-                             its cgroup, 536870912 where neither says)
+  THREADSTORE_MAX_MEMORY     bytes that all requests together may hold (half of what the process may use, by
+                             GOMEMLIMIT or its cgroup; 536870912 where neither says)
   THREADSTORE_REQUEST_TIMEOUT  seconds that a request may take (30)`
 
 // run is the program: it returns the exit status. ctx ends when it is told to stop.
@@ -210,32 +210,40 @@ func environment(environ []string) map[string]string {
 
 // processMemory returns how many bytes the process may use, by GOMEMLIMIT or by its cgroup; 0 if neither says.
 func processMemory() int64 {
-	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+	if limit, ok := goMemoryLimit(); ok {
 		return limit
 	}
+	return cgroupMemory()
+}
+
+// goMemoryLimit returns GOMEMLIMIT, and whether it is set.
+func goMemoryLimit() (limit int64, ok bool) {
+	limit = debug.SetMemoryLimit(-1)
+	return limit, limit < math.MaxInt64
+}
+
+// cgroupMemory returns how many bytes the cgroup allows, 0 if there is none, or no limit.
+func cgroupMemory() int64 {
 	limit, err := memlimit.FromCgroup()
-	if err != nil || limit > math.MaxInt64/2 { // there is no cgroup, or no limit
+	if err != nil || limit > math.MaxInt64/2 {
 		return 0
 	}
 	return int64(limit)
 }
 
-// setMemoryLimit tells Go's runtime, unless GOMEMLIMIT has, how much memory to try to stay within: nine tenths of what the
-// cgroup allows, or else twice what requests may hold.
+// setMemoryLimit tells Go's runtime, unless GOMEMLIMIT has, how much memory to try to stay within: nine tenths of what
+// the cgroup allows, or else twice what requests may hold.
 func setMemoryLimit(l graph.Limits) {
-	if debug.SetMemoryLimit(-1) < math.MaxInt64 {
+	if _, ok := goMemoryLimit(); ok {
 		return
 	}
-	if limit := processMemory(); limit > 0 {
-		debug.SetMemoryLimit(limit / 10 * 9)
-		return
-	}
-	debug.SetMemoryLimit(2 * l.MaxMemory)
+	debug.SetMemoryLimit(cmp.Or(cgroupMemory()/10*9, 2*l.MaxMemory))
 }
 
-// Timeouts of the HTTP server. Those of bodies and answers are graph/transport's (limits.go).
+// Timeouts of the HTTP server. Those of the API's bodies and answers are graph/transport's (limits.go).
 const (
 	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 2 * time.Minute // of a whole request, where nothing reads its body
 	idleTimeout       = 2 * time.Minute
 	drainTimeout      = 25 * time.Second // for the requests in flight when told to stop; orchestrators kill after 30 s
 )
@@ -257,6 +265,7 @@ func serve(ctx context.Context, s settings, store *db.DB, log *slog.Logger) erro
 	server := &http.Server{
 		Handler:           routes(s, store, log),
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

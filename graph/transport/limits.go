@@ -69,7 +69,6 @@ func (t HTTP) readAll(
 	ctx context.Context, w http.ResponseWriter, r io.Reader, announced int64,
 ) ([]byte, *requestError) {
 	account, conn, start := budget.Of(ctx), http.NewResponseController(w), time.Now()
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // else the end of this one would end the request
 	var body []byte
 	for {
 		if len(body) == cap(body) {
@@ -88,6 +87,7 @@ func (t HTTP) readAll(
 		body = body[:len(body)+n]
 		switch {
 		case errors.Is(err, io.EOF):
+			_ = conn.SetReadDeadline(time.Time{}) // at its end the request would end, too
 			return body, nil
 		case err == nil:
 		case isTooLarge(err):
