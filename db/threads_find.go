@@ -1,7 +1,6 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"hash/maphash"
@@ -172,12 +171,10 @@ func (r *Threads) findBatch(ctx context.Context, searches []*findRequest) error 
 	return nil
 }
 
-// sortNewestFirst sorts threads whose updatedAt was read. They come in this order, as a rule: the rows of a lateral join
-// in that of its subquery, though nothing promises it. To sort them in the database once more costs it more than to look.
+// sortNewestFirst sorts threads whose updatedAt was read. They come in this order, as a rule: the rows of a lateral
+// join in that of its subquery, though nothing promises it. To look costs less than to sort them in the database again.
 func sortNewestFirst(threads []*Thread) {
-	newest := func(a, b *Thread) int {
-		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
-	}
+	newest := func(a, b *Thread) int { return a.Cursor().compare(b.Cursor()) }
 	if !slices.IsSortedFunc(threads, newest) {
 		slices.SortFunc(threads, newest)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/threadstore/threadstore/graph/transport"
@@ -20,7 +21,8 @@ type Limits struct {
 	MaxComplexity int   `env:"THREADSTORE_MAX_COMPLEXITY" envDefault:"1000000"` // largest cost of a request
 	MaxDepth      int   `env:"THREADSTORE_MAX_DEPTH" envDefault:"20"`           // levels of fields in a document
 	MaxAnswer     int64 `env:"THREADSTORE_MAX_ANSWER" envDefault:"268435456"`   // bytes, before compression
-	// MaxMemory is how many bytes all requests together may hold; 0: half of what the process may use, see [Limits.Complete].
+	// MaxMemory is how many bytes all requests together may hold; 0: half of what the process may use, see
+	// [Limits.Complete].
 	MaxMemory int64 `env:"THREADSTORE_MAX_MEMORY"`
 	// RequestTimeout is how long a request may take, in seconds.
 	RequestTimeout float64 `env:"THREADSTORE_REQUEST_TIMEOUT" envDefault:"30"`
@@ -74,10 +76,7 @@ const maxRootFields = 4
 type rootFieldsKey struct{}
 
 // limitRootFields lets maxRootFields root fields of a request run at the same time; gqlgen would start all at once.
-func limitRootFields(gql interface {
-	AroundResponses(graphql.ResponseMiddleware)
-	AroundRootFields(graphql.RootFieldMiddleware)
-}) {
+func limitRootFields(gql *handler.Server) {
 	gql.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 		return next(context.WithValue(ctx, rootFieldsKey{}, make(chan struct{}, maxRootFields)))
 	})
@@ -105,10 +104,11 @@ func deadline(l Limits) graphql.OperationMiddleware {
 func overBudget(t transport.HTTP, present graphql.ErrorPresenterFunc) graphql.ResponseMiddleware {
 	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 		response := next(ctx)
-		if account := budget.Of(ctx); response != nil && int64(len(response.Data)) > t.MaxAnswer {
+		account := budget.Of(ctx)
+		if response != nil && int64(len(response.Data)) > t.MaxAnswer {
 			_ = account.UseAnswer(ctx, len(response.Data)) // what the encoders have not counted
 		}
-		if err := t.BudgetError(budget.Of(ctx).Err()); err != nil {
+		if err := t.BudgetError(account.Err()); err != nil {
 			return &graphql.Response{Errors: gqlerror.List{present(ctx, err)}, Data: []byte("null")}
 		}
 		return response

@@ -109,6 +109,7 @@ func (e Encoded) MarshalGQL(w io.Writer) {
 	}
 	_, _ = w.Write(b[prefixRoom:]) // gqlgen's writers are buffers
 	if cap(b) <= maxPooled {
+		*e.buffer = Buffer{B: b} // without the request, which the pool would keep alive
 		buffers.Put(e.buffer)
 	}
 }

@@ -6,7 +6,6 @@ package budget
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -89,21 +88,18 @@ func Of(ctx context.Context) *Account {
 
 // Use counts n bytes more. It may wait for others to give memory back.
 func (a *Account) Use(ctx context.Context, n int) error {
-	if a == nil {
-		return nil
-	}
 	return a.use(ctx, n, ErrNeverFits)
 }
 
 // UseInput counts n bytes more of what the client has sent, or of what is made of it.
 func (a *Account) UseInput(ctx context.Context, n int) error {
-	if a == nil {
-		return nil
-	}
 	return a.use(ctx, n, ErrInputTooLarge)
 }
 
 func (a *Account) use(ctx context.Context, n int, neverFits error) error {
+	if a == nil {
+		return nil
+	}
 	if a.used.Add(int64(n)) <= a.held.Load() {
 		return a.Err()
 	}
@@ -184,6 +180,3 @@ func (a *Account) Close() {
 	a.held.Store(0)
 	a.setErr(context.Canceled) // for what still runs and must not take more
 }
-
-// String says what is held, for tests and logs.
-func (a *Account) String() string { return fmt.Sprintf("%d of %d bytes", a.used.Load(), a.held.Load()) }
