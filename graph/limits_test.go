@@ -33,7 +33,8 @@ func wantRefusal(t *testing.T, what string, r response, status int, code, settin
 // addMessages makes a thread of n messages with a content each.
 func (a *api) addMessages(id string, n int, content string) {
 	a.t.Helper()
-	a.must(`mutation($t: ThreadInput!) { saveThread(thread: $t) { id } }`, map[string]any{"t": map[string]any{"id": id}})
+	thread := map[string]any{"id": id}
+	a.must(`mutation($t: ThreadInput!) { saveThread(thread: $t) { id } }`, map[string]any{"t": thread})
 	for n > 0 {
 		var list []map[string]any
 		for range min(n, 50) {
@@ -53,7 +54,8 @@ func TestAnswerLimit(t *testing.T) {
 		a.addMessages("long", 400, strings.Repeat("x", 1000))
 		refused := func(what, query string) {
 			t.Helper()
-			wantRefusal(t, what, a.ask(query, nil), http.StatusOK, codes.ResponseTooLarge, "300000 bytes (THREADSTORE_MAX_ANSWER)")
+			wantRefusal(t, what, a.ask(query, nil), http.StatusOK, codes.ResponseTooLarge,
+				"300000 bytes (THREADSTORE_MAX_ANSWER)")
 		}
 		refused("messages", `{ messages(threadId: "long") { content } }`)
 		refused("a thread with messages", `{ thread(id: "long") { messages { content } } }`)
@@ -65,12 +67,15 @@ func TestAnswerLimit(t *testing.T) {
 			fields { name description args { name description } } } `)+`}`)
 		const types = `{ name description fields { name args { name type { ofType { ofType { name } } } } } }`
 		r := a.ask(`{ `+repeated(30, `a%d: __schema { types `+types+`} `)+`}`, nil)
-		wantRefusal(t, "much more of the schema", r, http.StatusOK, codes.TooComplex, "fields of the schema's description")
-		if r := a.ask(`{ messages(threadId: "long", first: 250) { content } }`, nil); len(r.Errors) > 0 || len(r.body) < 250_000 {
+		wantRefusal(t, "much more of the schema", r, http.StatusOK, codes.TooComplex,
+			"fields of the schema's description")
+		r = a.ask(`{ messages(threadId: "long", first: 250) { content } }`, nil)
+		if len(r.Errors) > 0 || len(r.body) < 250_000 {
 			t.Errorf("%s: what fits: %.200s", driver, r.body)
 		}
-		if r := a.ask(`mutation { addMessage(threadId: "long", message: {role: USER, content: "one more"}) { thread { messages { content } } } }`,
-			nil); len(r.Errors) != 1 || r.Errors[0].Extensions.Code != codes.ResponseTooLarge {
+		r = a.ask(`mutation { addMessage(threadId: "long", message: {role: USER, content: "one more"}) {
+			thread { messages { content } } } }`, nil)
+		if len(r.Errors) != 1 || r.Errors[0].Extensions.Code != codes.ResponseTooLarge {
 			t.Errorf("%s: a mutation: %.200s", driver, r.body)
 		}
 	}
@@ -90,16 +95,19 @@ func TestMemoryLimit(t *testing.T) {
 	a := newAPI(t, db.SQLite, func(o *graph.Options) { o.Limits.MaxMemory = budget.MinSize })
 	large := `{"query":"{ __typename }","variables":{"x":"` + strings.Repeat("x", 8<<20) + `"}}`
 	const setting = "8388608 bytes (THREADSTORE_MAX_MEMORY)"
-	wantRefusal(t, "a body", a.send("POST", "/graphql", typeJSON, large), http.StatusRequestEntityTooLarge, codes.BadUserInput, setting)
+	wantRefusal(t, "a body", a.send("POST", "/graphql", typeJSON, large), http.StatusRequestEntityTooLarge,
+		codes.BadUserInput, setting)
 	small := `{"query":"{ __typename }","variables":{"x":[` + strings.Repeat(`{"":0},`, 30_000) + `0]}}`
-	wantRefusal(t, "a body of many values", a.send("POST", "/graphql", typeJSON, small), http.StatusRequestEntityTooLarge, codes.BadUserInput, setting)
+	wantRefusal(t, "a body of many values", a.send("POST", "/graphql", typeJSON, small),
+		http.StatusRequestEntityTooLarge, codes.BadUserInput, setting)
 	many := `{"query":"{ __typename }","variables":{"x":[` + strings.Repeat(`0,`, 1_000_000) + `0]}}`
 	b := newAPI(t, db.SQLite)
-	wantRefusal(t, "a body of more values than there may be", b.send("POST", "/graphql", typeJSON, many), http.StatusBadRequest,
-		codes.BadUserInput, "1000000 JSON values")
+	wantRefusal(t, "a body of more values than there may be", b.send("POST", "/graphql", typeJSON, many),
+		http.StatusBadRequest, codes.BadUserInput, "1000000 JSON values")
 
 	a.addMessages("long", 120, strings.Repeat("x", 50_000))
-	wantRefusal(t, "an answer", a.ask(`{ messages(threadId: "long") { content } }`, nil), http.StatusOK, codes.ResponseTooLarge, setting)
+	wantRefusal(t, "an answer", a.ask(`{ messages(threadId: "long") { content } }`, nil), http.StatusOK,
+		codes.ResponseTooLarge, setting)
 
 	// A body of which most has come holds what large requests may have.
 	body, feed := io.Pipe()
@@ -117,7 +125,8 @@ func TestMemoryLimit(t *testing.T) {
 	}()
 	_, _ = feed.Write([]byte(`{"query":"{ __typename }","variables":{"x":"` + strings.Repeat("x", 6<<20)))
 	time.Sleep(100 * time.Millisecond)
-	r := a.send("POST", "/graphql", typeJSON, `{"query":"{ __typename }","variables":{"x":"`+strings.Repeat("x", 2<<20)+`"}}`)
+	r := a.send("POST", "/graphql", typeJSON,
+		`{"query":"{ __typename }","variables":{"x":"`+strings.Repeat("x", 2<<20)+`"}}`)
 	wantRefusal(t, "a large body beside it", r, http.StatusServiceUnavailable, codes.ServiceUnavailable, setting)
 	if r.header.Get("Retry-After") == "" {
 		t.Error("503 without Retry-After")
@@ -146,7 +155,8 @@ func TestSlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+			"Content-Length: %d\r\n\r\n%s",
 			len(query), query)
 		if n, err := conn.Read(make([]byte, 10)); err != nil {
 			t.Fatal(n, err)
@@ -201,7 +211,8 @@ func TestRequestTimeout(t *testing.T) {
 	if len(r.Errors) != 1 || r.Errors[0].Extensions.Code != codes.Timeout || time.Since(start) > 5*time.Second {
 		t.Errorf("after %s: %s, want %s", time.Since(start), r.body, codes.Timeout)
 	}
-	if r := a.ask(`{ thread(id: "t") { messageCount } }`, nil); len(r.Errors) > 0 || !bytes.Contains(r.Data, []byte(`"messageCount":1`)) {
+	r = a.ask(`{ thread(id: "t") { messageCount } }`, nil)
+	if len(r.Errors) > 0 || !bytes.Contains(r.Data, []byte(`"messageCount":1`)) {
 		t.Errorf("after it: %s", r.body)
 	}
 }

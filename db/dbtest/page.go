@@ -30,7 +30,8 @@ func testPages(t *testing.T, driver db.Driver) {
 		for _, before := range places {
 			for _, fromEnd := range []bool{false, true} {
 				diff(t, "a page of an empty store",
-					page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd, LookBeyondCursors: true}),
+					page(db.PageRequest{After: after, Before: before, Limit: 5, FromEnd: fromEnd,
+						LookBeyondCursors: true}),
 					&db.Page{})
 			}
 		}

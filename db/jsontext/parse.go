@@ -30,9 +30,9 @@ const (
 	valueBytes   = 32
 )
 
-// DecodeWithin is Decode for texts of unknown origin, which can be small and hold very many values. It tells use how many
-// bytes of memory it is going to take, a few at a time, and returns the error of use. The value's strings are pieces of
-// the text, which must not be changed any more.
+// DecodeWithin is Decode for texts of unknown origin, which can be small and hold very many values. It tells use how
+// many bytes of memory it is going to take, a few at a time, and returns the error of use. The value's strings are
+// pieces of the text, which must not be changed any more.
 func DecodeWithin(text []byte, use func(bytes int) error) (any, error) {
 	if err := CheckUnicode(text); err != nil {
 		return nil, err

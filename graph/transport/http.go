@@ -58,7 +58,8 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
 	refuse := func(e *requestError) {
 		// Not with the context of an account that has failed: it has ended.
-		err := &gqlerror.Error{Message: e.message, Extensions: map[string]any{"code": cmp.Or(e.code, codes.BadUserInput)}}
+		code := cmp.Or(e.code, codes.BadUserInput)
+		err := &gqlerror.Error{Message: e.message, Extensions: map[string]any{"code": code}}
 		WriteResponse(w, e.status, exec.DispatchError(r.Context(), gqlerror.List{err}))
 	}
 
@@ -71,7 +72,8 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		params, reqErr = readURL(r.URL)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		reqErr = &requestError{status: http.StatusMethodNotAllowed, message: "GraphQL is asked by POST, or queries by GET"}
+		const message = "GraphQL is asked by POST, or queries by GET"
+		reqErr = &requestError{status: http.StatusMethodNotAllowed, message: message}
 	}
 	if reqErr != nil {
 		refuse(reqErr)
@@ -154,7 +156,8 @@ func (t HTTP) readBody(
 	switch {
 	case err == nil:
 	case errors.Is(err, jsontext.ErrTooManyValues):
-		return bad(http.StatusBadRequest, "the request body holds more than %d JSON values, which is the limit", jsontext.MaxValues)
+		return bad(http.StatusBadRequest, "the request body holds more than %d JSON values, which is the limit",
+			jsontext.MaxValues)
 	case account.Err() != nil:
 		return nil, t.budgetRefusal(account.Err())
 	default:

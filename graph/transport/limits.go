@@ -43,7 +43,7 @@ func (t HTTP) budgetRefusal(err error) *requestError {
 	case told == nil: // the client has left
 		return &requestError{status: http.StatusBadRequest, message: "the request body could not be read"}
 	case errors.Is(err, budget.ErrBusy):
-		return &requestError{status: http.StatusServiceUnavailable, message: told.Message, code: codes.ServiceUnavailable}
+		return &requestError{http.StatusServiceUnavailable, told.Message, codes.ServiceUnavailable}
 	}
 	return &requestError{status: http.StatusRequestEntityTooLarge, message: told.Message}
 }

@@ -48,7 +48,8 @@ func (d *documents) get(ctx context.Context, query string) (*ast.QueryDocument, 
 	case d.slots <- struct{}{}:
 		defer func() { <-d.slots }()
 	case <-ctx.Done():
-		return nil, gqlerror.List{withCode(gqlerror.Errorf("the request ended before its document was validated"), codes.Timeout)}
+		err := gqlerror.Errorf("the request ended before its document was validated")
+		return nil, gqlerror.List{withCode(err, codes.Timeout)}
 	}
 	doc, errs := d.parse(query)
 	if errs == nil {
@@ -126,8 +127,8 @@ func (executorCache) Get(ctx context.Context, _ string) (*ast.QueryDocument, boo
 
 func (executorCache) Add(context.Context, string, *ast.QueryDocument) {}
 
-// maxCachedBytes is how much memory the documents that are kept take at most, by [treeSize]; a document that would be an
-// eighth of it is not kept.
+// maxCachedBytes is how much memory the documents that are kept take at most, by [treeSize]; a document that would be
+// an eighth of it is not kept.
 const maxCachedBytes = 32 << 20
 
 // documentCache keeps the documents that were used last, in a bounded amount of memory.

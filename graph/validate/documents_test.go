@@ -29,10 +29,14 @@ func repeat(n int, text func(i int) string) string {
 	return b.String()
 }
 
-// spreads returns a query that spreads n fragments, with their definitions.
-func spreads(n int, fields func(i int) string) string {
-	return "{thread(id:1){" + repeat(n, func(i int) string { return fmt.Sprintf("...f%d ", i) }) + "}}" +
-		repeat(n, func(i int) string { return fmt.Sprintf("fragment f%d on Thread{%s}", i, fields(i)) })
+// numbered returns 0 to n-1 in a format, side by side.
+func numbered(n int, format string) string {
+	return repeat(n, func(i int) string { return fmt.Sprintf(format, i) })
+}
+
+// spreads returns a query that spreads n fragments, with their definitions; fields may hold their number, as a format.
+func spreads(n int, fields string) string {
+	return "{thread(id:1){" + numbered(n, "...f%[1]d ") + "}}" + numbered(n, "fragment f%[1]d on Thread{"+fields+"}")
 }
 
 // chain returns n fragments, each of which spreads the next one.
@@ -50,6 +54,11 @@ func nested(k int) string {
 	return "{thread(id:1){" + s + "}}"
 }
 
+// deep returns a query of 2n levels around the inner fields, and one above them.
+func deep(n int, inner string) string {
+	return "{thread(id:1){" + strings.Repeat("messages{thread{", n) + inner + strings.Repeat("}}", n) + "}}"
+}
+
 // TestWork parses documents that make a validator work beyond all measure, and those that clients send.
 func TestWork(t *testing.T) {
 	t.Parallel()
@@ -57,54 +66,60 @@ func TestWork(t *testing.T) {
 		name, document, code string
 		message              string // of which the first error's is one
 	}{
-		{"fragments of the same fields", spreads(200, func(int) string { return strings.Repeat("id ", 100) }), codes.TooComplex, "too much work"},
-		{"few of them", spreads(20, func(int) string { return strings.Repeat("id ", 100) }), codes.TooComplex, "too much work"},
-		{"fragments of one field", spreads(4000, func(i int) string { return fmt.Sprintf("a%d:id", i) }), codes.TooComplex, "too much work"},
+		{"fragments of the same fields", spreads(200, strings.Repeat("id ", 100)), codes.TooComplex,
+			"too much work"},
+		{"few of them", spreads(20, strings.Repeat("id ", 100)), codes.TooComplex, "too much work"},
+		{"fragments of one field", spreads(4000, "a%[1]d:id"), codes.TooComplex, "too much work"},
 		{"fragments in a chain", "{thread(id:1){...f0}}" + chain(4000), codes.TooComplex, "too much work"},
-		{"many operations on a chain", repeat(300, func(i int) string { return fmt.Sprintf("query q%d{thread(id:1){...f0}}", i) }) +
+		{"many operations on a chain", numbered(300, "query q%[1]d{thread(id:1){...f0}}") +
 			chain(300), codes.TooComplex, "too much work"},
-		{"fragments that are not defined", "{thread(id:1){" + repeat(2500, func(i int) string { return fmt.Sprintf("...f%d ", i) }) + "}}",
+		{"fragments that are not defined", "{thread(id:1){" + numbered(2500, "...f%[1]d ") + "}}",
 			codes.TooComplex, "too much work"},
-		{"a field again and again", "{thread(id:1){" + strings.Repeat("id ", 1000) + "}}", codes.TooComplex, "too much work"},
+		{"a field again and again", "{thread(id:1){" + strings.Repeat("id ", 1000) + "}}",
+			codes.TooComplex, "too much work"},
 		{"fields again and again, in each other", nested(8), codes.TooComplex, "too much work"},
 		{"fragments that double", "{thread(id:1){...f0}}" + repeat(60, func(i int) string {
-			return fmt.Sprintf("fragment f%d on Thread{a:messages{thread{...f%d}} b:messages{thread{...f%d}}}", i, i+1, i+1)
+			return fmt.Sprintf("fragment f%d on Thread{a:messages{thread{...f%[2]d}} b:messages{thread{...f%[2]d}}}",
+				i, i+1)
 		}) + "fragment f60 on Thread{id}", codes.TooComplex, "122 levels"},
 		// The first of two fragments of a name is the one that gqlparser spreads.
 		{"fragments of the same fields, each twice",
-			spreads(250, func(int) string { return strings.Repeat("id ", 12) }) +
-				repeat(250, func(i int) string { return fmt.Sprintf("fragment f%d on Thread{id}", i) }),
+			spreads(250, strings.Repeat("id ", 12)) +
+				numbered(250, "fragment f%[1]d on Thread{id}"),
 			codes.TooComplex, "too much work"},
 		{"fragments that double, without a field", "{thread(id:1){...f0}}" + repeat(60, func(i int) string {
 			return fmt.Sprintf("fragment f%d on Thread{...f%d ...f%d}", i, i+1, i+1)
 		}), codes.ValidationFailed, "Unknown fragment"},
 		{"a cycle", "{thread(id:1){...f0}} fragment f0 on Thread{messages{thread{...f1}}} fragment f1 on Thread{...f0}",
 			codes.ValidationFailed, "Cannot spread fragment"},
-		{"21 levels", "{thread(id:1){" + strings.Repeat("messages{thread{", 9) + "messages{thread{id}}" + strings.Repeat("}}", 9) + "}}",
+		{"21 levels", deep(9, "messages{thread{id}}"),
 			codes.TooComplex, "22 levels of fields, and the limit is 20 (THREADSTORE_MAX_DEPTH)"},
-		{"20 levels", "{thread(id:1){" + strings.Repeat("messages{thread{", 9) + "id" + strings.Repeat("}}", 9) + "}}", "", ""},
-		{"levels of the schema", "{__schema{types{" + strings.Repeat("ofType{", 30) + "kind" + strings.Repeat("}", 30) + "}}}", "", ""},
-		{"101 root fields of a mutation", "mutation{" + repeat(101, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}",
+		{"20 levels", deep(9, "id"), "", ""},
+		{"levels of the schema", "{__schema{types{" + strings.Repeat("ofType{", 30) + "kind" +
+			strings.Repeat("}", 30) + "}}}", "", ""},
+		{"101 root fields of a mutation", "mutation{" + numbered(101, "a%[1]d:delete(id:1) ") + "}",
 			codes.TooComplex, "101 root fields, and the limit is 100"},
-		{"101 of them, after a query that leaves no work for them", "query q{thread(id:1){" + strings.Repeat("id ", 705) +
-			repeat(15, func(i int) string { return fmt.Sprintf("b%d:id ", i) }) + "}} mutation m{" + repeat(101, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}",
+		{"101 of them, after a query that leaves no work for them",
+			"query q{thread(id:1){" + strings.Repeat("id ", 705) + numbered(15, "b%[1]d:id ") +
+				"}} mutation m{" + numbered(101, "a%[1]d:delete(id:1) ") + "}",
 			codes.TooComplex, ""},
-		{"100 of them", "mutation{" + repeat(100, func(i int) string { return fmt.Sprintf("a%d:delete(id:1) ", i) }) + "}", "", ""},
-		{"500 aliases", "{" + repeat(500, func(i int) string { return fmt.Sprintf("a%d:thread(id:%d){id title} ", i, i) }) + "}", "", ""},
-		{"the fragments of a large page", spreads(60, func(int) string { return "id title messages(first:10){id content}" }), "", ""},
-		{"a large literal", "{findThreads(attributes:{" + repeat(5000, func(i int) string { return fmt.Sprintf("a%d:1 ", i) }) + "}){id}}", "", ""},
+		{"100 of them", "mutation{" + numbered(100, "a%[1]d:delete(id:1) ") + "}", "", ""},
+		{"500 aliases", "{" + numbered(500, "a%[1]d:thread(id:%[1]d){id title} ") + "}", "", ""},
+		{"the fragments of a large page", spreads(60, "id title messages(first:10){id content}"), "", ""},
+		{"a large literal", "{findThreads(attributes:{" + numbered(5000, "a%[1]d:1 ") + "}){id}}", "", ""},
 		{"tokens", "{thread(id:1){" + strings.Repeat("id ", 60_000) + "}}", codes.ParseFailed, "token limit"},
 		{"nothing", "", codes.ValidationFailed, "no operation"},
 		{"a fragment alone", "fragment f on Thread{id}", codes.ValidationFailed, "no operation"},
 	} {
 		_, errs := newDocuments(testSchema, 20).get(t.Context(), c.document)
+		want := c.code + " " + c.message
 		switch {
 		case c.code == "" && len(errs) > 0:
 			t.Errorf("%s: %.200s, want no error", c.name, errs)
 		case c.code != "" && len(errs) == 0:
 			t.Errorf("%s: no error, want %s", c.name, c.code)
 		case c.code != "" && (errs[0].Extensions["code"] != c.code || !strings.Contains(errs[0].Message, c.message)):
-			t.Errorf("%s: %v %.200s, want %s %s", c.name, errs[0].Extensions["code"], errs[0].Message, c.code, c.message)
+			t.Errorf("%s: %v %.200s, want %s", c.name, errs[0].Extensions["code"], errs[0].Message, want)
 		}
 	}
 }
@@ -117,11 +132,13 @@ func TestTreeSize(t *testing.T) {
 		"inline":    "...{a%d:id}",
 		"skipped":   "a%d:id @skip(if:true)",
 	} {
-		query := "{thread(id:1){" + repeat(500, func(i int) string { return fmt.Sprintf(piece, i) }) + "}}"
+		query := "{thread(id:1){" + numbered(500, piece) + "}}"
 		checkSize(t, name, func(i int) string { return query + fmt.Sprintf("#%d", i) })
 	}
-	object := repeat(500, func(i int) string { return fmt.Sprintf("a%d:1 ", i) })
-	checkSize(t, "values", func(i int) string { return fmt.Sprintf("{findThreads(attributes:{%s}){id}}#%d", object, i) })
+	object := numbered(500, "a%[1]d:1 ")
+	checkSize(t, "values", func(i int) string {
+		return fmt.Sprintf("{findThreads(attributes:{%s}){id}}#%d", object, i)
+	})
 	checkSize(t, "small", func(i int) string { return fmt.Sprintf("{thread(id:%d){id}}", i) })
 }
 

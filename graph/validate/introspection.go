@@ -13,8 +13,8 @@ import (
 	"github.com/threadstore/threadstore/internal/budget"
 )
 
-// maxIntrospection is how many times as much of the schema's description may be asked for as tools ask for, who want all
-// of it, once. It is counted as if each list were as long as the longest of its kind.
+// maxIntrospection is how many times as much of the schema's description may be asked for as tools ask for, who want
+// all of it, once. It is counted as if each list were as long as the longest of its kind.
 const maxIntrospection = 3
 
 // introspectionBytes is about what a field of the schema's description takes while gqlgen makes an answer of it.
@@ -59,7 +59,7 @@ func newIntrospectionCosts(s *ast.Schema) introspectionCosts {
 func (c introspectionCosts) cost(set ast.SelectionSet) int {
 	return sumFields(set, map[string]int{}, func(f *ast.Field, below int) int {
 		if strings.HasPrefix(f.ObjectDefinition.Name, "__") || f.Name == "__schema" || f.Name == "__type" {
-			return 1 + below*max(c.longest[f.Name], 1) // below is at most MaxCost, and no list that long that it overflows
+			return 1 + below*max(c.longest[f.Name], 1) // below is at most MaxCost, so that it does not overflow
 		}
 		return below
 	})
@@ -69,7 +69,8 @@ func (c introspectionCosts) cost(set ast.SelectionSet) int {
 func (c introspectionCosts) check(ctx context.Context, set ast.SelectionSet) *gqlerror.Error {
 	cost := c.cost(set)
 	if cost > c.limit {
-		const message = "the request asks for up to %d fields of the schema's description, and the limit is %d: ask for it once"
+		const message = "the request asks for up to %d fields of the schema's description, and the limit is %d: " +
+			"ask for it once"
 		return withCode(gqlerror.Errorf(message, cost, c.limit), codes.TooComplex)
 	}
 	// An error of the account is told at the end.

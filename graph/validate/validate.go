@@ -17,7 +17,8 @@ type Options struct {
 	MaxDepth      int // levels of fields in a document
 }
 
-// Install adds the transports to a server, and makes it obey the rules and limits of this package in what comes over them.
+// Install adds the transports to a server, and makes it obey the rules and limits of this package in what comes over
+// them.
 func Install(gql *handler.Server, o Options, transports ...graphql.Transport) {
 	d := newDocuments(o.Schema, o.MaxDepth)
 	for _, t := range transports {

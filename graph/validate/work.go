@@ -55,14 +55,15 @@ func checkWork(doc *ast.QueryDocument, maxDepth int) *gqlerror.Error {
 		c.compare(c.collect(f.set))
 	}
 	if c.left < 0 {
-		return refuse(doc.Operations[0].Position, "the document takes too much work to validate: its fields and fragments, "+
-			"each where it is spread, make more than %d pairs to compare; spread fewer fragments, and repeat fewer fields", maxWork)
+		const message = "the document takes too much work to validate: its fields and fragments, each where it is " +
+			"spread, make more than %d pairs to compare; spread fewer fragments, and repeat fewer fields"
+		return refuse(doc.Operations[0].Position, message, maxWork)
 	}
 	return nil
 }
 
-// checkOperation checks what an operation may have at most. root are its root fields. If they are more than there is work
-// left for, some are missing here, and the document is refused when they are compared.
+// checkOperation checks what an operation may have at most. root are its root fields. If they are more than there is
+// work left for, some are missing here, and the document is refused when they are compared.
 func (c *workCounter) checkOperation(o *ast.OperationDefinition, root collected, maxDepth int) *gqlerror.Error {
 	if depth := c.depth(o.SelectionSet); depth > maxDepth && !root.isIntrospection() {
 		return refuse(o.Position, "the document has %d levels of fields, and the limit is %d (THREADSTORE_MAX_DEPTH)",
@@ -242,8 +243,8 @@ func (c *workCounter) compare(all collected) {
 	}
 }
 
-// collect returns the fields of selection sets that are merged, with those of fragments; no more than there is work left
-// to compare, and one.
+// collect returns the fields of selection sets that are merged, with those of fragments; no more than there is work
+// left to compare, and one.
 func (c *workCounter) collect(sets ...ast.SelectionSet) collected {
 	all := collected{fields: map[string][]*ast.Field{}, fragments: map[string]bool{}}
 	var walk func(ast.SelectionSet)

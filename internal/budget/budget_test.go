@@ -87,7 +87,8 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a request that has left: %v", err)
 	}
 	var none *Account
-	if none.Use(ctx, mib) != nil || none.UseAnswer(ctx, mib) != nil || none.Err() != nil || Of(context.Background()) != nil {
+	if none.Use(ctx, mib) != nil || none.UseAnswer(ctx, mib) != nil || none.Err() != nil ||
+		Of(context.Background()) != nil {
 		t.Error("a request without an account is counted")
 	}
 	if Of(ctx) != a {
